@@ -1,0 +1,1 @@
+"""What takes time: actors, media engines, formats, providers."""

@@ -1,0 +1,1 @@
+"""What runs: the processes, and the few modules that every process shares."""

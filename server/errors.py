@@ -1,0 +1,183 @@
+"""Every way in which Libretto says no, with the stable code that a client may rely on.
+
+LibrettoError
+├── Refusal                 the caller can mend it: a Failure of the mutation's union, or a top-level error of a query
+│   ├── ValidationFailed    fields: which input is wrong, and how
+│   ├── NotFound            not there, or not yours: the two look alike
+│   ├── NotAllowed          yours to see, not to do
+│   ├── Unauthenticated     no session, or one that ended
+│   ├── RateLimited         retry_after_seconds
+│   ├── InsufficientCredits required, available
+│   ├── PolicyRejected      reason, suggestion
+│   └── Conflict            the key or the state is taken
+├── JobFailed               a job ends with it; `retryable` is decided where it is raised
+│   ├── EngineFailed        the engine said why
+│   ├── EngineDied          killed by a signal, out of memory, or gone
+│   ├── EngineStalled       no progress before its deadline
+│   └── ProviderFailed      an outside service refused or broke
+├── JobStopped              the work must stop now; nothing it writes counts any more
+│   ├── JobCancelled        somebody asked for it
+│   ├── LeaseLost           another worker holds the job
+│   └── JobInterrupted      this process is stopping; the attempt is given back
+└── Unavailable             a part that we stand on does not answer
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class LibrettoError(Exception):
+    """Something went wrong in a way that has a name."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str = "") -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        super().__init__(self.message)
+
+
+class Refusal(LibrettoError):
+    """The request was refused."""
+
+
+class ValidationFailed(Refusal):
+    """Some of the input is wrong."""
+
+    code = "VALIDATION_FAILED"
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self.fields = dict(fields)
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in self.fields.items()))
+
+
+class NotFound(Refusal):
+    """There is no such thing, or it is not yours."""
+
+    code = "NOT_FOUND"
+
+
+class NotAllowed(Refusal):
+    """You may not do this."""
+
+    code = "NOT_ALLOWED"
+
+
+class Unauthenticated(Refusal):
+    """Log in first."""
+
+    code = "UNAUTHENTICATED"
+
+
+class TokenExpired(Unauthenticated):
+    """The access token has expired; refresh the session."""
+
+    code = "TOKEN_EXPIRED"
+
+
+class TokenInvalid(Unauthenticated):
+    """The token is not one of ours."""
+
+    code = "TOKEN_INVALID"
+
+
+class RateLimited(Refusal):
+    """Too many requests."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(f"Too many requests; try again in {retry_after_seconds:.0f} s")
+
+
+class InsufficientCredits(Refusal):
+    """The account has too few credits."""
+
+    code = "INSUFFICIENT_CREDITS"
+
+    def __init__(self, required: int, available: int) -> None:
+        self.required, self.available = required, available
+        super().__init__(f"This needs {required} credits and the account has {available}")
+
+
+class PolicyRejected(Refusal):
+    """The content policy does not allow this."""
+
+    code = "POLICY_REJECTED"
+
+    def __init__(self, reason: str, suggestion: str = "") -> None:
+        self.reason, self.suggestion = reason, suggestion
+        super().__init__(reason)
+
+
+class Conflict(Refusal):
+    """Something else already stands in this place."""
+
+    code = "CONFLICT"
+
+
+class JobFailed(LibrettoError):
+    """The job failed."""
+
+    code = "JOB_FAILED"
+    retryable = False
+
+
+class EngineFailed(JobFailed):
+    """The media engine could not do its work."""
+
+    code = "ENGINE_FAILED"
+
+
+class EngineDied(JobFailed):
+    """The media engine died."""
+
+    code = "ENGINE_DIED"
+    retryable = True
+
+
+class EngineStalled(JobFailed):
+    """The media engine made no progress for too long."""
+
+    code = "ENGINE_STALLED"
+    retryable = True
+
+
+class ProviderFailed(JobFailed):
+    """The music provider failed."""
+
+    code = "PROVIDER_FAILED"
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class JobStopped(LibrettoError):
+    """The job must stop."""
+
+    code = "JOB_STOPPED"
+
+
+class JobCancelled(JobStopped):
+    """The job was cancelled."""
+
+    code = "JOB_CANCELLED"
+
+
+class LeaseLost(JobStopped):
+    """Another worker holds this job now."""
+
+    code = "LEASE_LOST"
+
+
+class JobInterrupted(JobStopped):
+    """The worker is stopping; the job will run again elsewhere."""
+
+    code = "JOB_INTERRUPTED"
+
+
+class Unavailable(LibrettoError):
+    """A part of the service does not answer right now."""
+
+    code = "UNAVAILABLE"

@@ -1,0 +1,62 @@
+"""Structured logs; what is bound here (request id, job id) is on every line below it, in child processes too."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import structlog
+from structlog.contextvars import bound_contextvars, get_contextvars
+
+from server.settings import Settings
+
+__all__ = ["bound_contextvars", "configure", "get_contextvars", "get_logger"]
+
+QUIET = {
+    "asyncio": "warning",
+    "tortoise": "warning",
+    "uvicorn.access": "warning",
+    "botocore": "warning",
+    "aiobotocore": "warning",
+}
+
+get_logger = structlog.stdlib.get_logger
+
+
+def configure(settings: Settings, process: str, bound: Mapping[str, Any] | None = None) -> None:
+    """Set logging up for this process; `bound` carries a parent's context into its child."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(process=process, **(bound or {}))
+    out = logging.StreamHandler(sys.stderr)
+    out.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(settings)],
+        )
+    )
+    logging.basicConfig(handlers=[out], level=settings.log_level.upper(), force=True)
+    for name, level in QUIET.items():
+        logging.getLogger(name).setLevel(level.upper())
+
+
+def _renderers(settings: Settings) -> list[structlog.typing.Processor]:
+    if settings.log_format == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dump)]
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=36)]
+
+
+def _dump(line: Any, **_: Any) -> str:
+    return orjson.dumps(line, default=str).decode()

@@ -1,0 +1,114 @@
+"""The settings of every process, read from the environment once; `.env` beside the project is read too."""
+
+import secrets
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Profile = Literal["dev", "staging", "prod"]
+
+
+class Settings(BaseSettings):
+    """Each field's name in capitals is its environment variable, its description is its row in the README."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    libretto_home: Path = Field(
+        Path(".libretto"), description="Folder of the embedded database, queue, files and secret"
+    )
+    libretto_profile: Profile = Field("dev", description="`dev`, `staging` or `prod`; the last two demand `SECRET_KEY`")
+    libretto_admin_emails: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Who becomes an admin at sign-up, separated by commas"
+    )
+    host: str = Field("127.0.0.1", description="Address that the API listens on")
+    port: int = Field(8000, ge=1, le=65535, description="Port that the API listens on")
+    public_url: str = Field("", description="How the world reaches the API; default `http://HOST:PORT`")
+    trusted_origins: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        description="Web origins, separated by commas, that may call the API from a browser; `*` for all",
+    )
+    database_url: str = Field("", description="`postgresql://…`; empty means embedded PostgreSQL")
+    redis_url: str = Field("", description="`redis://…`, `rediss://…` or `unix://…`; empty means embedded Valkey")
+    blob_store_url: str = Field(
+        "",
+        description="`file://…`, `s3://bucket?endpoint=…&region=…&path_style=…` or `gs://…`; empty means a folder in the home",
+    )
+    secret_key: SecretStr = Field(SecretStr(""), description="Signs tokens and links; empty means one kept in the home")
+    access_token_seconds: int = Field(900, ge=30, description="Life of an access token")
+    refresh_token_days: int = Field(30, ge=1, description="Life of a refresh token that is not used")
+    credits_at_sign_up: int = Field(100, ge=0, description="Credits that a new account starts with")
+    rate_limit_scale: float = Field(1.0, ge=0, description="Multiplies every rate limit; `0` switches them off")
+    music_provider: Literal["local"] = Field("local", description="Who makes the music")
+    database_pool_size: int = Field(10, ge=1, description="Connections to PostgreSQL, for each process")
+    worker_slots: int = Field(2, ge=1, description="Media jobs that one worker process runs at a time")
+    engine_memory_mb: int = Field(2048, ge=256, description="Memory that one media job may take before it is stopped")
+    drain_seconds: float = Field(20.0, ge=0, description="How long a stopping process lets its work go on")
+    worker_metrics_port: int = Field(
+        0, ge=0, le=65535, description="Port of a worker's `/healthz` and `/metrics`; `0` is none"
+    )
+    log_format: Literal["console", "json"] = Field("console", description="`console` for people, `json` for machines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
+
+    @field_validator("libretto_admin_emails", "trusted_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("libretto_home")
+    @classmethod
+    def _resolve(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @property
+    def base_url(self) -> str:
+        """Prefix of every link that we hand out, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def secret(self) -> bytes:
+        """The key that signs; made once and kept in the home when the environment gives none."""
+        given = self.secret_key.get_secret_value()
+        return given.encode() if given else _kept_secret(self.libretto_home / "secret_key")
+
+
+def problems_of(settings: Settings) -> list[str]:
+    """What must be mended before a process may boot with these settings, all of it at once."""
+    problems = []
+    embedded = not settings.database_url or not settings.redis_url
+    key = settings.secret_key.get_secret_value()
+    if settings.libretto_profile != "dev":
+        if len(key) < 32:
+            problems.append("SECRET_KEY must be set to at least 32 characters (try: openssl rand -hex 32)")
+        if not settings.public_url:
+            problems.append("PUBLIC_URL must be set, or shared links would point at this machine only")
+        if "*" in settings.trusted_origins:
+            problems.append("TRUSTED_ORIGINS must name origins, not *")
+    if settings.libretto_profile == "prod" and embedded and (settings.database_url or settings.redis_url):
+        problems.append("DATABASE_URL and REDIS_URL must both be set, or neither")
+    return problems
+
+
+def _kept_secret(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{secrets.token_hex(4)}")
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(secrets.token_hex(32).encode())
+        try:
+            path.hardlink_to(fresh)  # the first process wins; the others read what it wrote
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+        return path.read_bytes()
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process."""
+    return Settings()
