@@ -55,7 +55,11 @@ def configure(settings: Settings, process: str, bound: Mapping[str, Any] | None 
 def _renderers(settings: Settings) -> list[structlog.typing.Processor]:
     if settings.log_format == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dump)]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=36)]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), pad_event_to=36, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
 
 
 def _dump(line: Any, **_: Any) -> str:

@@ -1,0 +1,120 @@
+"""The doorbell: Dramatiq over Redis carries job ids and nothing else, and may lose them all without harm."""
+
+import logging
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import redis
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import ConnectionError as DramatiqConnectionError
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from server.logs import get_logger
+
+NAMESPACE = "libretto"
+TIMEOUT_SECONDS = 10.0
+REST_SECONDS = 1.0  # after a failed ring none is tried for so long; the dispatcher makes up for it
+LOST = (RedisError, OSError, DramatiqConnectionError)
+
+log = get_logger(__name__)
+logging.getLogger("dramatiq").setLevel(logging.ERROR)  # it reports every reconnect in full; ours are logged by us
+
+
+class Client(redis.Redis):
+    """Calls a reply that never came a lost connection: Dramatiq recovers from that, and from a time-out it does not."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().execute_command(*args, **options)
+        except redis.TimeoutError as error:
+            raise redis.ConnectionError(f"no answer within {TIMEOUT_SECONDS:.0f} s") from error
+
+
+class Doorbell(RedisBroker):
+    """Dramatiq's broker without its delayed queues: when a job is due is written in its row."""
+
+    def __init__(self, url: str) -> None:
+        client = Client.from_url(
+            url,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=2.0,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=15,
+        )
+        super().__init__(
+            client=client,
+            middleware=[],
+            namespace=NAMESPACE,
+            maintenance_chance=10_000,  # its own recovery of lost messages is a courtesy here, and costs a KEYS
+            dead_message_ttl=60_000,
+        )
+
+    def declare_queue(self, queue_name: str) -> None:
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def count_waiting(self, queue_name: str) -> int:
+        """How many rings of this queue nobody has answered yet."""
+        return int(self.client.llen(f"{NAMESPACE}:{queue_name}"))
+
+
+class Bell:
+    """Rings from async code, in a thread of its own; a ring that fails is logged and never raised."""
+
+    def __init__(self, url: str) -> None:
+        self.broker = Doorbell(url)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="bell")
+        self._resting_until = 0.0
+
+    def ring(self, queue: str, kind: str, job_ids: Iterable[UUID]) -> None:
+        """Tell the workers of a queue that there is something to do; returns at once."""
+        self._thread.submit(self._send, queue, kind, list(job_ids))
+
+    def _send(self, queue: str, kind: str, job_ids: list[UUID]) -> None:
+        if time.monotonic() < self._resting_until:
+            return
+        try:
+            for job_id in job_ids:
+                self.broker.enqueue(
+                    Message(queue_name=queue, actor_name=kind, args=(job_id.hex,), kwargs={}, options={})
+                )
+        except LOST as error:
+            self._resting_until = time.monotonic() + REST_SECONDS
+            log.warning("bell.unrung", queue=queue, error=str(error))
+
+    def close(self) -> None:
+        """Send what waits and let the connections go."""
+        self._thread.shutdown()
+        self.broker.client.close()
+
+
+_bell: Bell | None = None
+
+
+def open_bell(url: str) -> Bell:
+    """Make this process able to ring."""
+    global _bell  # noqa: PLW0603 - like the database, one for each process
+    _bell = Bell(url)
+    return _bell
+
+
+def close_bell() -> None:
+    """Let the connections go."""
+    global _bell  # noqa: PLW0603 - see open_bell
+    if _bell is not None:
+        _bell.close()
+        _bell = None
+
+
+async def ring(queue: str, kind: str, job_id: UUID) -> None:
+    """Ring for one job, after its commit; without a bell the dispatcher of a worker finds it."""
+    if _bell is not None:
+        _bell.ring(queue, kind, [job_id])

@@ -1,0 +1,82 @@
+"""Covers: a new visual version is drawn at once; its pictures follow from a job."""
+
+from pathlib import Path
+from uuid import UUID
+
+from jobs import queue
+from jobs.bridge import wait, wait_beating
+from jobs.engines.covers import CoverPlan, draw_cover
+from jobs.engines.tracks import MadeCover, make_cover
+from jobs.make import make
+from jobs.queue import Work
+from jobs.scratch import scratch_folder
+from storage import database, jobs, tracks, users
+from storage.access import Viewer
+from storage.blobs import BlobStore
+from storage.covers import keep_cover
+from storage.jobs import JobState
+from storage.rows import new_id
+from storage.tracks import Track
+
+
+def plan_cover(style_seed: int, track: Track, visual_version: int) -> CoverPlan:
+    """What the cover of a track depends on, and all it depends on."""
+    return CoverPlan(style_seed=style_seed, track_seed=track.seed, visual_version=visual_version)
+
+
+def cover_key(track_id: UUID, visual_version: int, name: str) -> str:
+    """Where a cover's file lies; its content depends on nothing else, so it may be written twice."""
+    return f"covers/{track_id.hex}/{visual_version}/{name}"
+
+
+async def request_visual_version(viewer: Viewer, track_id: UUID, blobs: BlobStore) -> tuple[Track, JobState]:
+    """Give a track its next visual version, with a drawing that is there at once."""
+    track = await tracks.get_own_track(viewer, track_id)
+    owner = await users.User.get(id=track.user_id)
+    job_id = new_id()
+    async with database.transaction():
+        track.visual_version = await tracks.increment_visual_version(track.id)
+        svg = draw_cover(plan_cover(owner.style_seed, track, track.visual_version))
+        key = cover_key(track.id, track.visual_version, "cover.svg")
+        await blobs.put(key, svg.encode(), "image/svg+xml")
+        await keep_cover(track.user_id, track.id, track.visual_version, {"svg": key})
+        job = await queue.enqueue(
+            "covers.draw",
+            "default",
+            job_id=job_id,
+            user_id=track.user_id,
+            subject_id=track.id,
+            payload={"visual_version": track.visual_version},
+        )
+    return track, job
+
+
+def draw(work: Work) -> None:
+    """Draw the pictures of one visual version."""
+    plan, track = wait(_take(work))
+    with scratch_folder() as folder:
+        made = make(work, make_cover, plan, folder)
+        wait_beating(_keep(work, track, plan.visual_version, made), lambda: work.report(1, "keeping"))
+
+
+async def put_cover(blobs: BlobStore, track_id: UUID, visual_version: int, made: MadeCover) -> dict[str, str]:
+    """Store a cover's files; answers with their keys by column."""
+    files: dict[str, Path] = {"svg": made.svg} | {name.lower(): path for name, path in made.crops.items()}
+    keys = {}
+    for name, path in files.items():
+        keys[name] = cover_key(track_id, visual_version, path.name)
+        await blobs.put(keys[name], path, "image/svg+xml" if name == "svg" else "image/png")
+    return keys
+
+
+async def _take(work: Work) -> tuple[CoverPlan, Track]:
+    track = await Track.get(id=work.lease.subject_id)
+    owner = await users.User.get(id=track.user_id)
+    return plan_cover(owner.style_seed, track, int(work.lease.payload["visual_version"])), track
+
+
+async def _keep(work: Work, track: Track, visual_version: int, made: MadeCover) -> None:
+    keys = await put_cover(work.blobs, track.id, visual_version, made)
+    async with database.transaction():
+        await keep_cover(track.user_id, track.id, visual_version, keys)
+        await jobs.complete_job(work.lease, {"visual_version": visual_version})

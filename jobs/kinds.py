@@ -1,0 +1,13 @@
+"""The contents page of the work that can be asked for: every kind of job, its queue and its actor."""
+
+from jobs import covers, probes, tracks
+from jobs.queue import Kind
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("tracks.render", "media", tracks.render),
+        Kind("covers.draw", "default", covers.draw),
+        Kind("jobs.probe", "default", probes.probe),
+    )
+}

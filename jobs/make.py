@@ -1,0 +1,37 @@
+"""Run an engine for a job: with its limits, its logs, and its failures in our words."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from jobs.engines import run
+from jobs.queue import Work
+from server import errors, logs
+from server.settings import get_settings
+
+T = TypeVar("T")
+
+CPU_SECONDS = 3600
+FILE_BYTES = 4 << 30
+STALL_SECONDS = 120.0
+
+
+def make(work: Work, engine: Callable[..., T], *given: object) -> T:
+    """What the engine made of what it was given, in a child process that `work.report` can stop at any moment."""
+    limits = run.Limits(
+        memory_bytes=work.engine_memory_bytes,
+        cpu_seconds=CPU_SECONDS,
+        file_bytes=FILE_BYTES,
+        stall_seconds=STALL_SECONDS,
+    )
+    prepare = partial(logs.configure, get_settings(), "engine", logs.get_contextvars())
+    try:
+        return run.run_engine(engine, *given, report=work.report, limits=limits, prepare=prepare)
+    except run.EngineRefused as refused:
+        raise errors.EngineFailed(str(refused)) from refused
+    except run.EngineStalled as stalled:
+        raise errors.EngineStalled from stalled
+    except run.EngineDied as died:
+        raise errors.EngineDied(f"The media engine died: {died}") from died
+    except run.EngineFailed as failed:
+        raise errors.EngineFailed from failed

@@ -1,0 +1,190 @@
+"""The queue: put work in, take work out, and say how it ended.
+
+A ring names a job, but whoever answers it takes the job whose turn it is (`storage.jobs.claim_next`): fairness is
+decided in the database, and one ring answered is one job begun.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from jobs import broker
+from jobs.bridge import wait
+from jobs.progress import Progress
+from server import metrics
+from server.errors import JobFailed, JobInterrupted, JobStopped, LibrettoError
+from server.logs import bound_contextvars, get_contextvars, get_logger
+from storage import database, jobs
+from storage.blobs import BlobStore
+from storage.jobs import JobState, Lease
+
+RETRY_BASE_SECONDS = 2.0
+RETRY_CAP_SECONDS = 300.0
+SETTLE_PAUSES_SECONDS = (0.2, 0.5, 1, 2, 4, 4, 8, 8)
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A class of work: how much of it one worker does at a time, and how much one person may hold everywhere."""
+
+    name: str
+    slots: int | None  # None: as many as the setting WORKER_SLOTS says
+    running_per_user: int
+
+
+QUEUES = {
+    queue.name: queue
+    for queue in (
+        Queue("media", slots=None, running_per_user=8),
+        Queue("clips", slots=None, running_per_user=16),
+        Queue("speech", slots=1, running_per_user=4),
+        Queue("delivery", slots=4, running_per_user=32),
+        Queue("default", slots=2, running_per_user=8),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an actor is given: its lease, where to report, where the files go, and what an engine may use."""
+
+    lease: Lease
+    report: Progress
+    blobs: BlobStore
+    engine_memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of job: its name, the queue it waits in, the actor that does it, and how often it is tried."""
+
+    name: str
+    queue: str
+    act: Callable[[Work], None]
+    max_attempts: int = 3
+
+
+async def enqueue(
+    kind: str,
+    queue: str,
+    *,
+    job_id: UUID,
+    user_id: UUID,
+    subject_id: UUID | None = None,
+    payload: Mapping[str, Any] | None = None,
+    max_attempts: int = 3,
+) -> JobState:
+    """Write a job in the transaction at hand, and ring when that is committed."""
+    state = await jobs.insert_job(
+        job_id=job_id,
+        user_id=user_id,
+        kind=kind,
+        queue=queue,
+        subject_id=subject_id,
+        payload=dict(payload or {}),
+        max_attempts=max_attempts,
+        request_id=get_contextvars().get("request_id"),
+    )
+    await database.after_commit(lambda: broker.ring(queue, kind, job_id))
+    return state
+
+
+class Desk:
+    """Answers the rings of one worker process."""
+
+    def __init__(self, kinds: Mapping[str, Kind], blobs: BlobStore, *, worker: str, engine_memory_bytes: int) -> None:
+        self._kinds = kinds
+        self._blobs = blobs
+        self._worker = worker
+        self._engine_memory_bytes = engine_memory_bytes
+        self._closed = threading.Event()
+        self._interrupted = threading.Event()
+        self._count_lock = threading.Lock()
+        self.running = 0
+
+    def close(self) -> None:
+        """Take no more work."""
+        self._closed.set()
+
+    def interrupt(self) -> None:
+        """Make whoever works give the work back at the next report."""
+        self._interrupted.set()
+
+    def answer(self, queue: Queue) -> None:
+        """Take the job whose turn it is in this queue, if there is one, and see it through."""
+        if self._closed.is_set():
+            return
+        try:
+            lease = wait(jobs.claim_next(queue.name, worker=self._worker, running_per_user=queue.running_per_user))
+        except (*database.LOST, TimeoutError) as error:
+            log.warning("claim.failed", queue=queue.name, error=str(error))
+            return
+        if lease is not None:
+            with bound_contextvars(job_id=lease.job_id.hex, request_id=lease.request_id, attempt=lease.attempt):
+                self._count(+1)
+                try:
+                    with metrics.JOB_SECONDS.labels(lease.kind).time():
+                        self._see_through(lease)
+                finally:
+                    self._count(-1)
+
+    def _count(self, step: int) -> None:
+        with self._count_lock:
+            self.running += step
+        metrics.JOBS_RUNNING.set(self.running)
+
+    def _see_through(self, lease: Lease) -> None:
+        log.info("job.started", kind=lease.kind)
+        work = Work(lease, Progress(lease, self._interrupted), self._blobs, self._engine_memory_bytes)
+        try:
+            self._kinds[lease.kind].act(work)
+            outcome = "complete"
+        except JobInterrupted:
+            settle(lambda: jobs.give_back(lease))
+            outcome = "interrupted"
+        except JobStopped as stopped:
+            outcome = stopped.code.lower()
+        except JobFailed as failure:
+            outcome = _end_badly(lease, failure.code, failure.message, retryable=failure.retryable)
+        except (*database.LOST, TimeoutError) as lost:
+            log.warning("job.storage_lost", error=str(lost))
+            outcome = _end_badly(lease, "STORAGE_LOST", "The storage went away meanwhile", retryable=True)
+        except Exception:
+            log.exception("job.fault", kind=lease.kind)
+            outcome = _end_badly(lease, "INTERNAL", "Something went wrong on our side", retryable=False)
+        metrics.JOBS_ENDED.labels(lease.kind, outcome).inc()
+        log.info("job.ended", kind=lease.kind, outcome=outcome)
+
+
+def settle(move: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Write how a job ended, through a restart of the database if need be; LeaseLost when that is no longer ours."""
+    for pause_seconds in SETTLE_PAUSES_SECONDS:
+        try:
+            return wait(move())
+        except (*database.LOST, TimeoutError) as error:
+            log.warning("settle.retried", error=str(error))
+            time.sleep(pause_seconds)
+    return wait(move())
+
+
+def _end_badly(lease: Lease, code: str, message: str, *, retryable: bool) -> str:
+    try:
+        if retryable and lease.attempt < lease.max_attempts:
+            delay_seconds = retry_delay_seconds(lease.attempt)
+            settle(lambda: jobs.retry_job(lease, code, message, delay_seconds=delay_seconds))
+            return "retried"
+        settle(lambda: jobs.fail_job(lease, code, message, retryable=retryable))
+    except LibrettoError as error:
+        return error.code.lower()
+    return "failed"
+
+
+def retry_delay_seconds(attempt: int) -> float:
+    """Exponential, with full jitter: a crowd that failed together does not come back together."""
+    return random.uniform(0, min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2**attempt))  # noqa: S311 - jitter

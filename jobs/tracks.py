@@ -1,0 +1,204 @@
+"""Tracks: asked for in one transaction, rendered by a job, kept in another."""
+
+import math
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+from jobs import covers, queue
+from jobs.bridge import wait, wait_beating
+from jobs.engines.covers import CoverPlan
+from jobs.engines.music import Song, SongPlan
+from jobs.engines.tracks import MadeTrack, make_track
+from jobs.make import make
+from jobs.queue import Work
+from jobs.scratch import scratch_folder
+from server.errors import ValidationFailed
+from storage import credits as ledger
+from storage import database, idempotency, jobs, styles, tracks, users
+from storage.access import Viewer
+from storage.assets import Asset, AssetKind, replace_assets
+from storage.blobs import attempt_key
+from storage.covers import keep_cover
+from storage.rows import new_id
+from storage.tracks import Track
+
+SECONDS_PER_CREDIT = 6
+MIN_SECONDS, MAX_SECONDS = 5, 600
+MAX_PROMPT, MAX_LYRICS, MAX_TITLE = 2_000, 5_000, 120
+MAX_SEED = 2**31 - 1
+TITLE_WORDS = 6
+
+MIME_TYPES = {
+    ".m4a": "audio/mp4",
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".json": "application/json",
+    ".mid": "audio/midi",
+}
+
+
+@dataclass(frozen=True)
+class TrackWish:
+    """What somebody asks for."""
+
+    prompt: str
+    duration_seconds: float
+    has_vocals: bool = False
+    lyrics: str | None = None
+    style_id: UUID | None = None
+    series_id: UUID | None = None
+    seed: int | None = None
+
+    def problems(self) -> dict[str, str]:
+        """What is wrong with it, by field."""
+        return dict(self._problems())
+
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        if not self.prompt.strip():
+            yield "prompt", "Say what the track should be"
+        elif len(self.prompt) > MAX_PROMPT:
+            yield "prompt", f"At most {MAX_PROMPT} characters; this has {len(self.prompt)}"
+        if not MIN_SECONDS <= self.duration_seconds <= MAX_SECONDS:
+            yield "durationSeconds", f"From {MIN_SECONDS} to {MAX_SECONDS} seconds"
+        if self.lyrics is not None and len(self.lyrics) > MAX_LYRICS:
+            yield "lyrics", f"At most {MAX_LYRICS} characters; this has {len(self.lyrics)}"
+        if self.seed is not None and not 0 <= self.seed <= MAX_SEED:
+            yield "seed", f"From 0 to {MAX_SEED}"
+        for name, text in (("prompt", self.prompt), ("lyrics", self.lyrics or "")):
+            if "\x00" in text:
+                yield name, "The character NUL cannot be stored"
+
+
+@dataclass(frozen=True)
+class RequestedTrack:
+    """The answer to a wish: the track to be, the job that makes it, and its price."""
+
+    track: Track
+    job_id: UUID
+    credits_required: int
+
+
+def price_of(duration_seconds: float) -> int:
+    """Credits for a track of this length."""
+    return math.ceil(duration_seconds / SECONDS_PER_CREDIT)
+
+
+def title_of(prompt: str) -> str:
+    """A first title: the first words of the prompt."""
+    words = re.sub(r"\s+", " ", prompt).strip(" ,.;:!?-").split(" ")
+    title = " ".join(words[:TITLE_WORDS])[:MAX_TITLE].strip(" ,.;:-")
+    return title[:1].upper() + title[1:] or "Untitled"
+
+
+async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str | None = None) -> RequestedTrack:
+    """Reserve the credits, and write the track and its job; all of it or nothing."""
+    user_id = viewer.require_user()
+    await _check(viewer, wish)
+    track_id, job_id, price = new_id(), new_id(), price_of(wish.duration_seconds)
+    async with database.transaction():
+        if idempotency_key is not None:
+            first_id = await idempotency.claim_key(user_id, "createTrack", idempotency_key, asdict(wish), track_id)
+            if first_id != track_id:
+                return await _first_answer(viewer, first_id, price)
+        await ledger.reserve_credits(user_id, job_id, price)
+        series_id = wish.series_id or (await tracks.get_default_series(user_id)).id
+        track = await Track.create(
+            id=track_id,
+            user_id=user_id,
+            job_id=job_id,
+            series_id=series_id,
+            style_id=wish.style_id,
+            title=title_of(wish.prompt),
+            prompt=wish.prompt,
+            lyrics=wish.lyrics,
+            duration_seconds=wish.duration_seconds,
+            has_vocals=wish.has_vocals,
+            seed=secrets.randbelow(MAX_SEED) if wish.seed is None else wish.seed,
+            slug=tracks.new_slug(),
+        )
+        await queue.enqueue("tracks.render", "media", job_id=job_id, user_id=user_id, subject_id=track_id)
+    return RequestedTrack(track, job_id, price)
+
+
+async def _check(viewer: Viewer, wish: TrackWish) -> None:
+    problems = wish.problems()
+    if wish.style_id is not None and await styles.find_style(wish.style_id) is None:
+        problems["styleId"] = "There is no such style"
+    if wish.series_id is not None and await tracks.find_own_series(viewer, wish.series_id) is None:
+        problems["seriesId"] = "There is no such series"
+    if problems:
+        raise ValidationFailed(problems)
+
+
+async def _first_answer(viewer: Viewer, track_id: UUID, price: int) -> RequestedTrack:
+    track = await tracks.get_own_track(viewer, track_id)
+    assert track.job_id is not None  # noqa: S101 - a track that was asked for has its job
+    return RequestedTrack(track, track.job_id, price)
+
+
+def render(work: Work) -> None:
+    """Make the track: its song, stems and cover."""
+    song_plan, cover_plan = wait(_take(work))
+    with scratch_folder() as folder:
+        made = make(work, make_track, song_plan, cover_plan, folder)
+        wait_beating(_keep(work, cover_plan, made), lambda: work.report(1, "keeping"))
+
+
+async def _take(work: Work) -> tuple[SongPlan, CoverPlan]:
+    track = await Track.get(id=work.lease.subject_id)
+    owner = await users.User.get(id=track.user_id)
+    style = await styles.find_style(track.style_id) if track.style_id else None
+    song = SongPlan(
+        prompt=track.prompt,
+        duration_seconds=track.duration_seconds,
+        seed=track.seed,
+        style=style.slug if style else None,
+        has_vocals=track.has_vocals,
+        lyrics=track.lyrics,
+    )
+    return song, covers.plan_cover(owner.style_seed, track, track.visual_version)
+
+
+async def _keep(work: Work, cover: CoverPlan, made: MadeTrack) -> None:
+    track_id = work.lease.subject_id
+    assert track_id is not None  # noqa: S101 - a render always has its track
+    assets = [await _put(work, *file) for file in _files_of(made.song)]
+    cover_keys = await covers.put_cover(work.blobs, track_id, cover.visual_version, made.cover)
+    async with database.transaction():
+        await jobs.complete_job(work.lease, {"track_id": track_id})
+        await replace_assets(track_id, assets)
+        await keep_cover(work.lease.user_id, track_id, cover.visual_version, cover_keys)
+        await tracks.keep_music(track_id, _music_of(made.song))
+
+
+async def _put(work: Work, kind: AssetKind, name: str, path: Path, duration_seconds: float | None) -> Asset:
+    key = attempt_key(work.lease.job_id, work.lease.token, path.name)
+    blob = await work.blobs.put(key, path, MIME_TYPES[path.suffix])
+    return Asset(
+        user_id=work.lease.user_id,
+        track_id=work.lease.subject_id,
+        kind=kind,
+        name=name,
+        blob_key=blob.key,
+        mime_type=blob.mime_type,
+        size_bytes=blob.size_bytes,
+        duration_seconds=duration_seconds,
+    )
+
+
+def _files_of(song: Song) -> Iterator[tuple[AssetKind, str, Path, float | None]]:
+    yield "MIX", "", song.mix, song.duration_seconds
+    yield "MASTER", "", song.master, song.duration_seconds
+    yield "PEAKS", "", song.peaks, None
+    yield "MIDI", "", song.midi, None
+    for name, path in song.stems.items():
+        yield "STEM", name, path, song.duration_seconds
+
+
+def _music_of(song: Song) -> dict[str, object]:
+    files = {"mix", "master", "stems", "peaks", "midi", "title", "duration_seconds"}
+    return {name: value for name, value in asdict(song).items() if name not in files}

@@ -1,0 +1,47 @@
+"""The ledger: every line of an account, so that nobody need wonder where credits went."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import strawberry
+
+from schema.context import Info
+from schema.nodes import Node, node_id
+from schema.pages import After, Connection, First, read_page
+from schema.reads import computed
+from storage.credits import CreditEntry as CreditEntryRow
+from storage.rows import write_id
+
+
+@strawberry.enum(description="What a line of the ledger stands for.")
+class CreditEntryKind(StrEnum):
+    GRANT = "GRANT"
+    RESERVE = "RESERVE"
+    CAPTURE = "CAPTURE"
+    REFUND = "REFUND"
+
+
+@strawberry.type(description="One line of the ledger.")
+class CreditEntry(Node):
+    rows = (CreditEntryRow,)
+
+    id: strawberry.ID = node_id("creditEntry")
+    kind: CreditEntryKind
+    available_delta: int
+    held_delta: int
+    created_at: datetime
+
+    @computed("job_id")
+    @staticmethod
+    def job_id(root: Any) -> strawberry.ID | None:
+        """The job that the credits were for."""
+        return strawberry.ID(write_id("job", root.job_id)) if root.job_id else None
+
+
+@strawberry.type
+class CreditQuery:
+    @strawberry.field(description="The ledger of your account, newest first.")
+    async def credit_entries(self, info: Info, first: First, after: After = None) -> Connection[CreditEntry]:
+        user_id = info.context.viewer.require_user()
+        return await read_page(CreditEntryRow.filter(user_id=user_id), first, after)

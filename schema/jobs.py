@@ -1,0 +1,171 @@
+"""Jobs: reading them, watching them live, cancelling and running them again."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import strawberry
+
+from jobs.queue import QUEUES
+from schema.context import Info
+from schema.failures import Conflict, InsufficientCredits, NotFound
+from schema.mutation import mutation
+from schema.nodes import Node, node_id
+from schema.pages import After, Connection, First, read_page
+from schema.reads import computed, relation
+from schema.ticker import tick
+from server import errors
+from storage import jobs, tracks
+from storage.jobs.rows import JobState as JobSnapshot
+from storage.lifecycle import State
+from storage.rows import read_id
+
+if TYPE_CHECKING:
+    from schema.tracks import Track
+
+QUEUES_SECONDS = 1.0
+
+JobState = strawberry.enum(State, name="JobState", description="Where work stands; the last three are final.")
+
+
+@strawberry.type(description="Why a job, or its last attempt, failed.")
+class JobError:
+    code: str
+    message: str
+    retryable: bool
+
+
+@strawberry.type(description="A piece of work that takes time.")
+class Job(Node):
+    rows = (jobs.Job, JobSnapshot)
+
+    id: strawberry.ID = node_id("job")
+    kind: str
+    queue: str
+    state: JobState
+    stage: str
+    progress: float
+    message: str
+    attempt: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    version: int
+
+    @computed("error_code", "error_message", "error_retryable")
+    @staticmethod
+    def error(root: Any) -> JobError | None:
+        """What went wrong; on a job that is QUEUED again, in the attempt before."""
+        if root.error_code is None:
+            return None
+        return JobError(code=root.error_code, message=root.error_message, retryable=bool(root.error_retryable))
+
+    @computed("state", "progress", "started_at")
+    @staticmethod
+    def estimated_finish_at(root: Any) -> datetime | None:
+        """When the job will be done if it goes on as it went so far."""
+        if root.state != State.RENDERING or root.started_at is None or root.progress < 0.05:
+            return None
+        elapsed = datetime.now(root.started_at.tzinfo) - root.started_at
+        return root.started_at + timedelta(seconds=elapsed.total_seconds() / root.progress)
+
+    track: Annotated["Track", strawberry.lazy("schema.tracks")] | None = relation(
+        lambda: tracks.Track, "subject_id", description="What the job works on."
+    )
+
+
+@strawberry.type(description="How a queue does, over the last minute.")
+class QueueHealth:
+    name: str
+    depth: int
+    oldest_age_seconds: float
+    running: int
+    finished_per_minute: int
+    failed_per_minute: int
+
+
+@strawberry.type(description="The job is cancelled, and its credits are back.")
+class JobCancelled:
+    job: Job
+
+
+@strawberry.type(description="The job waits to run again.")
+class JobRetried:
+    job: Job
+
+
+CancelJobResult = Annotated[JobCancelled | NotFound | Conflict, strawberry.union("CancelJobResult")]
+RetryJobResult = Annotated[JobRetried | NotFound | Conflict | InsufficientCredits, strawberry.union("RetryJobResult")]
+
+
+@strawberry.type
+class JobQuery:
+    @strawberry.field(description="A job of yours.")
+    async def job(self, info: Info, id: strawberry.ID) -> Job | None:  # noqa: A002 - the API's name
+        return Job.of(await jobs.find_job(info.context.viewer, read_id("job", id)))
+
+    @strawberry.field(description="Your jobs, newest first.")
+    async def jobs(
+        self, info: Info, first: First, after: After = None, state: JobState | None = None
+    ) -> Connection[Job]:
+        user_id = info.context.viewer.require_user()
+        query = jobs.Job.filter(user_id=user_id)
+        return await read_page(query if state is None else query.filter(state=state), first, after)
+
+    @strawberry.field(description="The jobs that failed for good, of everybody; for admins.")
+    async def dead_letters(self, info: Info, first: First, after: After = None) -> Connection[Job]:
+        info.context.viewer.require_admin()
+        return await read_page(jobs.visible(info.context.viewer).filter(state=State.FAILED), first, after)
+
+
+@strawberry.type
+class JobMutation:
+    @mutation
+    async def cancel_job(self, info: Info, id: strawberry.ID) -> CancelJobResult | None:  # noqa: A002 - the API's name
+        """Stop a job that has not ended; what it reserved comes back."""
+        return JobCancelled(job=Job.of(await jobs.cancel_job(info.context.viewer, read_id("job", id))))
+
+    @mutation
+    async def retry_job(self, info: Info, id: strawberry.ID) -> RetryJobResult | None:  # noqa: A002 - the API's name
+        """Run a job that failed or was cancelled again from the start."""
+        return JobRetried(job=Job.of(await jobs.replay_job(info.context.viewer, read_id("job", id))))
+
+
+@strawberry.type
+class JobSubscription:
+    @strawberry.subscription(description="One job: first as it stands, then as it changes; ends after its final state.")
+    async def job_progress(self, info: Info, job_id: strawberry.ID) -> AsyncIterator[Job]:
+        viewer = info.context.viewer
+        viewer.require_user()
+        async with info.context.hub.watch_job(read_id("job", job_id)) as feed:
+            row = await jobs.find_job(viewer, read_id("job", job_id))
+            if row is None:
+                raise errors.NotFound("There is no such job")
+            feed.offer(snapshot_of(row))
+            async for state in feed:
+                info.context.forget()
+                yield Job.of(state)
+                if state.state.is_terminal:
+                    return
+
+    @strawberry.subscription(description="Your jobs: first those that have not ended, then every change of any.")
+    async def viewer_jobs(self, info: Info) -> AsyncIterator[Job]:
+        user_id = info.context.viewer.require_user()
+        async with info.context.hub.watch_jobs_of(user_id) as feed:
+            live = jobs.Job.filter(user_id=user_id, state__in=(State.QUEUED, State.RENDERING))
+            for row in await live.order_by("id").limit(1000):
+                feed.offer(snapshot_of(row))
+            async for state in feed:
+                info.context.forget()
+                yield Job.of(state)
+
+    @strawberry.subscription(description="How the queues do, as often as that changes; for admins.")
+    async def queues(self, info: Info) -> AsyncIterator[list[QueueHealth]]:
+        info.context.viewer.require_admin()
+        async for health in tick(lambda: jobs.read_queue_health(QUEUES), QUEUES_SECONDS):
+            yield [QueueHealth(**{name: getattr(queue, name) for name in queue.__slots__}) for queue in health]
+
+
+def snapshot_of(row: jobs.Job) -> JobSnapshot:
+    """The job as an event would show it."""
+    return JobSnapshot.of({name: getattr(row, name) for name in JobSnapshot.__slots__})

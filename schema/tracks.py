@@ -1,0 +1,310 @@
+"""Tracks, their series, covers and files: reading them, asking for them, changing them."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import strawberry
+
+from jobs import covers as cover_jobs
+from jobs import tracks as track_jobs
+from jobs.tracks import TrackWish
+from schema.context import Context, Info
+from schema.covers import Cover
+from schema.failures import (
+    Conflict,
+    InsufficientCredits,
+    NotFound,
+    PolicyRejected,
+    RateLimited,
+    ValidationFailed,
+)
+from schema.jobs import Job, JobState
+from schema.mutation import mutation
+from schema.nodes import Node, node_id
+from schema.pages import After, Connection, First, read_page
+from schema.reads import computed, relation
+from schema.styles import Style
+from server import errors
+from storage import assets, covers, jobs, styles, tracks
+from storage.rows import read_id
+
+MAX_TITLE = 120
+MAX_KEY = 255
+
+
+@strawberry.enum(description="Who may see a share page: nobody, whoever has the link, everybody.")
+class Visibility(StrEnum):
+    PRIVATE = "PRIVATE"
+    UNLISTED = "UNLISTED"
+    PUBLIC = "PUBLIC"
+
+
+@strawberry.type(description="A file that was made for a track.")
+class Asset(Node):
+    rows = (assets.Asset,)
+
+    id: strawberry.ID = node_id("asset")
+    name: str
+    mime_type: str
+    size_bytes: int
+    duration_seconds: float | None
+
+    @computed("blob_key")
+    @staticmethod
+    def url(root: Any, info: Info) -> str:
+        """A signed address that answers GET, HEAD and Range for some hours."""
+        return info.context.link(root.blob_key)
+
+
+@strawberry.type(description="A stretch of a song.")
+class Section:
+    name: str
+    start_seconds: float
+    end_seconds: float
+
+
+@strawberry.type(description="What the composer knows of a song.")
+class Music:
+    tempo_bpm: float
+    key: str
+    mode: str
+    style: str
+    lufs: float
+    true_peak_dbtp: float
+    sections: list[Section]
+    chords: list[Section]
+    beats_seconds: list[float]
+
+
+@strawberry.type(description="A row of tracks that belong together.")
+class Series(Node):
+    rows = (tracks.Series,)
+
+    id: strawberry.ID = node_id("series")
+    title: str
+    is_default: bool
+    created_at: datetime
+
+
+def _asset(kind: str, description: str) -> Any:
+    return relation(lambda: assets.Asset, "id", "track_id", where={"kind": kind}, description=description)
+
+
+@strawberry.type(description="A piece of music.")
+class Track(Node):
+    rows = (tracks.Track,)
+
+    id: strawberry.ID = node_id("track")
+    title: str
+    prompt: str
+    lyrics: str | None
+    duration_seconds: float
+    has_vocals: bool
+    status: JobState
+    seed: int
+    visual_version: int
+    visibility: Visibility
+    created_at: datetime
+    completed_at: datetime | None
+    version: int
+    job: Job | None = relation(lambda: jobs.Job, "job_id", description="The work that makes it.")
+    style: Style | None = relation(lambda: styles.Style, "style_id", description="The style that was asked for.")
+    series: Series | None = relation(lambda: tracks.Series, "series_id", description="The series that it is in.")
+    audio: Asset | None = _asset("MIX", "The mix, playable everywhere; null until the track is complete.")
+    master: Asset | None = _asset("MASTER", "The mix as a WAV file.")
+    midi: Asset | None = _asset("MIDI", "The score as a MIDI file.")
+    peaks: Asset | None = _asset("PEAKS", "The waveform, as JSON that web players read.")
+    stems: list[Asset] = relation(
+        lambda: assets.Asset,
+        "id",
+        "track_id",
+        many=True,
+        where={"kind": "STEM"},
+        order="name",
+        description="The parts that make up the mix.",
+    )
+    cover: Cover | None = relation(
+        lambda: covers.Cover,
+        "id",
+        "track_id",
+        matching=("visual_version", "visual_version"),
+        description="The cover of the visual version now.",
+    )
+
+    @computed("music")
+    @staticmethod
+    def music(root: Any) -> Music | None:
+        """Tempo, key, sections and more; null until the track is complete."""
+        if root.music is None:
+            return None
+        known = {name: root.music[name] for name in Music.__annotations__}
+        stretches = {name: [Section(**part) for part in known[name]] for name in ("sections", "chords")}
+        return Music(**known | stretches)
+
+    @computed("slug")
+    @staticmethod
+    def share_url(root: Any, info: Info) -> str:
+        """The share page; it answers only while the visibility is not PRIVATE."""
+        return f"{info.context.settings.base_url}/share/{root.slug}"
+
+
+@strawberry.type(description="The track is wanted and its credits are reserved; the job makes it.")
+class TrackCreated:
+    track: Track
+    job: Job
+    credits_required: int
+
+
+@strawberry.type(description="The track as it is now.")
+class TrackUpdated:
+    track: Track
+
+
+@strawberry.type(description="The track is gone.")
+class TrackDeleted:
+    id: strawberry.ID
+
+
+@strawberry.type(description="The series is there.")
+class SeriesCreated:
+    series: Series
+
+
+@strawberry.type(description="The cover is drawn; its pictures follow from the job.")
+class VisualVersionIncremented:
+    track: Track
+    job: Job
+
+
+@strawberry.input
+class CreateTrackInput:
+    prompt: str
+    duration_seconds: float
+    has_vocals: bool = False
+    lyrics: str | None = None
+    style_id: strawberry.ID | None = None
+    series_id: strawberry.ID | None = None
+    seed: int | None = None
+    idempotency_key: str | None = None
+
+
+@strawberry.input
+class UpdateTrackInput:
+    track_id: strawberry.ID
+    title: str | None = None
+    visibility: Visibility | None = None
+
+
+@strawberry.input
+class CreateSeriesInput:
+    title: str
+
+
+CreateTrackResult = Annotated[
+    TrackCreated | ValidationFailed | InsufficientCredits | RateLimited | PolicyRejected | Conflict,
+    strawberry.union("CreateTrackResult"),
+]
+UpdateTrackResult = Annotated[TrackUpdated | ValidationFailed | NotFound, strawberry.union("UpdateTrackResult")]
+DeleteTrackResult = Annotated[TrackDeleted | NotFound | Conflict, strawberry.union("DeleteTrackResult")]
+CreateSeriesResult = Annotated[SeriesCreated | ValidationFailed | RateLimited, strawberry.union("CreateSeriesResult")]
+IncrementVisualVersionResult = Annotated[
+    VisualVersionIncremented | NotFound, strawberry.union("IncrementVisualVersionResult")
+]
+
+
+@strawberry.type
+class TrackQuery:
+    @strawberry.field(description="A track of yours.")
+    async def track(self, info: Info, id: strawberry.ID) -> Track | None:  # noqa: A002 - the API's name
+        return Track.of(await tracks.find_track(info.context.viewer, read_id("track", id)))
+
+    @strawberry.field(description="Your tracks, newest first.")
+    async def tracks(
+        self, info: Info, first: First, after: After = None, series_id: strawberry.ID | None = None
+    ) -> Connection[Track]:
+        query = tracks.Track.filter(user_id=info.context.viewer.require_user())
+        if series_id is not None:
+            query = query.filter(series_id=read_id("series", series_id))
+        return await read_page(query, first, after)
+
+    @strawberry.field(description="Your series, newest first.")
+    async def series(self, info: Info, first: First, after: After = None) -> Connection[Series]:
+        user_id = info.context.viewer.require_user()
+        return await read_page(tracks.Series.filter(user_id=user_id), first, after)
+
+
+@strawberry.type
+class TrackMutation:
+    @mutation
+    async def create_track(self, info: Info, input: CreateTrackInput) -> CreateTrackResult | None:  # noqa: A002 - the API's name
+        """Ask for a track: it is made by a job, which can be watched by the subscription `jobProgress`."""
+        info.context.viewer.require_user()
+        wish = _read_wish(input)
+        requested = await track_jobs.request_track(info.context.viewer, wish, idempotency_key=input.idempotency_key)
+        job = await jobs.find_job(info.context.viewer, requested.job_id)
+        return TrackCreated(
+            track=Track.of(requested.track), job=Job.of(job), credits_required=requested.credits_required
+        )
+
+    @mutation
+    async def update_track(self, info: Info, input: UpdateTrackInput) -> UpdateTrackResult | None:  # noqa: A002 - the API's name
+        """Change a track's title, or who may see its share page."""
+        track = await tracks.get_own_track(info.context.viewer, read_id("track", input.track_id))
+        title = None if input.title is None else _check_title(input.title)
+        visibility = None if input.visibility is None else input.visibility.value
+        return TrackUpdated(track=Track.of(await tracks.update_track(track, title=title, visibility=visibility)))
+
+    @mutation
+    async def delete_track(self, info: Info, track_id: strawberry.ID) -> DeleteTrackResult | None:
+        """Forget a track that is not being made, and all that was made of it."""
+        track = await tracks.get_own_track(info.context.viewer, read_id("track", track_id))
+        if not track.status.is_terminal:
+            raise errors.Conflict("The track is being made; cancel its job first")
+        await tracks.delete_track(track)
+        return TrackDeleted(id=track_id)
+
+    @mutation
+    async def create_series(self, info: Info, input: CreateSeriesInput) -> CreateSeriesResult | None:  # noqa: A002 - the API's name
+        """Begin a series."""
+        user_id = info.context.viewer.require_user()
+        row = await tracks.Series.create(user_id=user_id, title=_check_title(input.title))
+        return SeriesCreated(series=Series.of(row))
+
+    @mutation
+    async def increment_visual_version(
+        self, info: Info, track_id: strawberry.ID
+    ) -> IncrementVisualVersionResult | None:
+        """Give a track its next look."""
+        context: Context = info.context
+        track, job = await cover_jobs.request_visual_version(context.viewer, read_id("track", track_id), context.blobs)
+        return VisualVersionIncremented(track=Track.of(track), job=Job.of(job))
+
+
+def _read_wish(given: CreateTrackInput) -> TrackWish:
+    problems = {}
+    if given.idempotency_key is not None and not 1 <= len(given.idempotency_key) <= MAX_KEY:
+        problems["idempotencyKey"] = f"From 1 to {MAX_KEY} characters"
+    ids = {}
+    for name, kind, text in (("styleId", "style", given.style_id), ("seriesId", "series", given.series_id)):
+        try:
+            ids[kind] = None if text is None else read_id(kind, text)
+        except errors.NotFound:
+            problems[name] = f"There is no such {kind}"
+    if problems:
+        raise errors.ValidationFailed(problems)
+    return TrackWish(
+        prompt=given.prompt,
+        duration_seconds=given.duration_seconds,
+        has_vocals=given.has_vocals,
+        lyrics=given.lyrics,
+        style_id=ids["style"],
+        series_id=ids["series"],
+        seed=given.seed,
+    )
+
+
+def _check_title(title: str) -> str:
+    if not 1 <= len(title.strip()) <= MAX_TITLE or "\x00" in title:
+        raise errors.ValidationFailed({"title": f"From 1 to {MAX_TITLE} characters"})
+    return title.strip()

@@ -1,0 +1,96 @@
+"""The web process: its routes, its middleware as one list, and how it stops."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+
+from server import pages, transfers
+from server.auth import Gatekeeper
+from server.graphql import GraphQLEndpoint
+from server.health import Health
+from server.middleware import middleware
+from server.operations import Operations
+from server.realtime import MAX_MESSAGE_BYTES, Sockets
+from server.resources import Resources, open_resources
+from server.settings import Settings
+
+BACKLOG = 2048
+
+
+class Web:
+    """One web process over its open resources."""
+
+    def __init__(self, resources: Resources) -> None:
+        operations, gatekeeper = Operations(), Gatekeeper(resources.settings.secret)
+        self._hub = resources.hub
+        self.health = Health(resources)
+        self.sockets = Sockets(resources, operations, gatekeeper)
+        graphql = GraphQLEndpoint(resources, operations, gatekeeper)
+        self.app = Starlette(
+            routes=[
+                Route("/graphql", graphql.answer, methods=["GET", "POST"]),
+                WebSocketRoute("/graphql", self.sockets),
+                *self.health.routes(),
+                *transfers.routes(resources.blobs),
+                *pages.routes(resources),
+            ],
+            middleware=middleware(resources.settings),
+            lifespan=self._live,
+        )
+
+    @asynccontextmanager
+    async def _live(self, _app: Starlette) -> AsyncIterator[None]:
+        await self._hub.start()
+        yield
+        await self._hub.stop()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which on SIGTERM first sends the sockets away in waves and lets requests end."""
+
+    def __init__(self, config: uvicorn.Config, web: Web) -> None:
+        super().__init__(config)
+        self._web = web
+        self._drain: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal drains, the second one stops at once."""
+        if self._drain is not None or sig not in (signal.SIGTERM, signal.SIGINT):
+            super().handle_exit(sig, frame)
+            return
+        self._web.health.draining = True
+        self._drain = asyncio.get_event_loop().create_task(self._drain_and_exit())
+
+    async def _drain_and_exit(self) -> None:
+        await self._web.sockets.drain()
+        self.should_exit = True
+
+
+async def serve(settings: Settings) -> None:
+    """Run the web process until it is told to stop."""
+    async with open_resources(settings) as resources:
+        web = Web(resources)
+        config = uvicorn.Config(
+            web.app,
+            host=settings.host,
+            port=settings.port,
+            http="httptools",
+            ws="websockets-sansio",
+            ws_max_size=4 * MAX_MESSAGE_BYTES,  # our own limit answers before this one cuts the line
+            ws_per_message_deflate=False,  # costs more memory and time than our small frames save
+            ws_ping_interval=None,  # the protocol's own pings say more
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=int(settings.drain_seconds),
+            proxy_headers=False,
+        )
+        await Server(config, web).serve()

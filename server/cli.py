@@ -1,0 +1,189 @@
+"""The command line: every process and every chore of an operator starts here."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import uvloop
+from pydantic import ValidationError
+from rich.console import Console
+
+from jobs.queue import QUEUES
+from server import admin, app, doctor, logs, smoke, supervisor, worker
+from server.embedded import open_services
+from server.errors import LibrettoError
+from server.reference import write_schema, write_settings_table
+from server.resources import open_resources
+from server.settings import Settings, get_settings, problems_of
+from storage import migrate
+
+Command = Callable[[argparse.Namespace, Settings], int]
+Chore = Callable[[argparse.Namespace, Console], Awaitable[int]]
+
+console = Console()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its result is the exit status."""
+    given = build_parser().parse_args(arguments)
+    try:
+        settings = get_settings()
+    except ValidationError as error:
+        problems = "\n".join(f"  {'.'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+        console.print(f"[red]The settings are not usable:[/]\n{problems}", highlight=False)
+        return 2
+    command: Command = given.command
+    try:
+        return command(given, settings)
+    except LibrettoError as error:
+        console.print(f"[red]{error.message}[/]")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    parser = argparse.ArgumentParser("libretto", description="A self-hosted media studio behind one GraphQL API.")
+    parser.add_argument("--version", action="version", version=version("libretto"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, about: str) -> argparse.ArgumentParser:
+        subparser = commands.add_parser(name, help=about, description=about)
+        subparser.set_defaults(command=command)
+        return subparser
+
+    add("run", _run, "set up and run everything on this machine")
+    add("web", _web, "run one web process")
+    queues = add("worker", _worker, "run one worker process").add_argument
+    queues("--queues", type=_read_queues, default=sorted(QUEUES), help="which queues, separated by commas; default all")
+    target = add("migrate", _migrate, "bring the database to this version").add_argument
+    target("target", nargs="?", default=migrate.LATEST, help="a migration to go to, forward or back")
+    add("doctor", _doctor, "check this machine and its settings")
+    smoke_options = add(
+        "smoke", _smoke, "prove a deployment from outside: sign up, make a track, fetch it"
+    ).add_argument
+    smoke_options("--url", help="where the API is; default the address in the settings")
+    smoke_options("--seconds", type=float, default=12, help="length of the track")
+    add("schema", _schema, "print the API into schema/schema.graphql, and the settings into the README").add_argument(
+        "--check", action="store_true", help="change nothing, fail if something would change"
+    )
+    _add_job_commands(add("jobs", _chore(admin.show_jobs), "look at the queues, replay or cancel jobs"))
+    _add_user_commands(add("users", _chore(admin.show_users), "look at accounts, change one"))
+    return parser
+
+
+def _add_job_commands(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--state", help="queued, rendering, complete, failed or cancelled; default those that live")
+    parser.add_argument("--limit", type=int, default=20)
+    commands = parser.add_subparsers(metavar="ACTION")
+    replay = commands.add_parser("replay", help="run dead letters again")
+    replay.add_argument("ids", nargs="*")
+    replay.add_argument("--all", action="store_true")
+    replay.set_defaults(command=_chore(admin.replay_jobs))
+    cancel = commands.add_parser("cancel", help="cancel jobs")
+    cancel.add_argument("ids", nargs="+")
+    cancel.set_defaults(command=_chore(admin.cancel_jobs))
+    purge = commands.add_parser("purge", help="cancel all that waits in a queue")
+    purge.add_argument("queue", choices=sorted(QUEUES))
+    purge.set_defaults(command=_chore(admin.purge_queue))
+
+
+def _add_user_commands(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--limit", type=int, default=20)
+    change = parser.add_subparsers(metavar="ACTION").add_parser("change", help="give a role, a plan or credits")
+    change.add_argument("email")
+    change.add_argument("--role", choices=("user", "admin"))
+    change.add_argument("--plan", choices=("free", "pro"))
+    change.add_argument("--grant", type=int, metavar="CREDITS")
+    change.set_defaults(command=_chore(admin.change_user))
+
+
+def _read_queues(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if unknown := set(names) - set(QUEUES):
+        raise argparse.ArgumentTypeError(f"no such queue: {', '.join(unknown)}; there are {', '.join(QUEUES)}")
+    return names
+
+
+def _run(_given: argparse.Namespace, settings: Settings) -> int:
+    return supervisor.run(settings)
+
+
+def _web(_given: argparse.Namespace, settings: Settings) -> int:
+    return _serve(settings, "web", app.serve)
+
+
+def _worker(given: argparse.Namespace, settings: Settings) -> int:
+    return _serve(settings, "worker", lambda resolved: worker.work(resolved, given.queues))
+
+
+def _serve(settings: Settings, process: str, serve: Callable[[Settings], Awaitable[None]]) -> int:
+    if problems := problems_of(settings):
+        console.print("[red]The settings are not usable:[/]", *(f"  {problem}" for problem in problems), sep="\n")
+        return 2
+    logs.configure(settings, process)
+
+    async def run() -> None:
+        async with _services(settings) as resolved:
+            await serve(resolved)
+
+    uvloop.run(run())
+    return 0
+
+
+def _migrate(given: argparse.Namespace, settings: Settings) -> int:
+    async def run() -> None:
+        async with _services(settings) as resolved:
+            done = await migrate.migrate(resolved.database_url, given.target)
+        console.print("\n".join(done) or "The database is at this version already.")
+
+    uvloop.run(run())
+    return 0
+
+
+def _doctor(_given: argparse.Namespace, settings: Settings) -> int:
+    async def run() -> int:
+        async with _services(settings) as resolved:
+            return await doctor.run(resolved, console)
+
+    return uvloop.run(run())
+
+
+def _smoke(given: argparse.Namespace, settings: Settings) -> int:
+    return uvloop.run(smoke.run(given.url or settings.base_url, seconds=given.seconds, console=console))
+
+
+def _schema(given: argparse.Namespace, _settings: Settings) -> int:
+    root = Path(__file__).parent.parent
+    stale = [path.name for path in (write_schema(root, given.check), write_settings_table(root, given.check)) if path]
+    if given.check and stale:
+        console.print(f"[red]Out of date: {', '.join(stale)}; run `make schema` and commit what it writes[/]")
+        return 1
+    return 0
+
+
+def _chore(chore: Chore) -> Command:
+    def command(given: argparse.Namespace, settings: Settings) -> int:
+        async def run() -> int:
+            async with _services(settings) as resolved, open_resources(resolved):
+                return await chore(given, console)
+
+        return uvloop.run(run())
+
+    return command
+
+
+@asynccontextmanager
+async def _services(settings: Settings) -> AsyncIterator[Settings]:
+    """The settings with every address filled in: the ones given, those of a running home, or of one started for now."""
+    with await asyncio.to_thread(open_services, settings) as urls:
+        yield settings.model_copy(update=urls)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

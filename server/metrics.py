@@ -1,0 +1,26 @@
+"""The numbers that a process counts about itself, in Prometheus' terms."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LONG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 900, 1800, 3600)
+
+REQUEST_SECONDS = Histogram(
+    "libretto_request_duration_seconds", "Answering HTTP requests", ("route", "status"), buckets=QUICK
+)
+OPERATION_SECONDS = Histogram(
+    "libretto_operation_duration_seconds", "Executing GraphQL operations", ("type", "outcome"), buckets=QUICK
+)
+JOB_SECONDS = Histogram("libretto_job_duration_seconds", "Working on jobs, for each attempt", ("kind",), buckets=LONG)
+JOBS_ENDED = Counter("libretto_job_attempts_total", "Attempts at jobs, by how they ended", ("kind", "outcome"))
+JOBS_RUNNING = Gauge("libretto_jobs_running", "Jobs that this worker works on")
+JOBS_REAPED = Counter("libretto_jobs_reaped_total", "Jobs taken from workers that were lost")
+JOBS_RUNG = Counter("libretto_jobs_rung_again_total", "Rings made up for by the dispatcher")
+QUEUE_DEPTH = Gauge("libretto_queue_depth", "Jobs that wait", ("queue",))
+QUEUE_AGE_SECONDS = Gauge("libretto_queue_oldest_age_seconds", "How long the oldest waiting job waits", ("queue",))
+QUEUE_RUNNING = Gauge("libretto_queue_running", "Jobs that run, on all workers", ("queue",))
+SOCKETS = Gauge("libretto_websockets_open", "WebSockets that are open")
+SOCKETS_CLOSED = Counter("libretto_websockets_closed_total", "WebSockets that were closed, by code", ("code",))
+OPERATIONS_OPEN = Gauge("libretto_subscriptions_open", "Subscriptions that are open")
+EVENTS_SENT = Counter("libretto_subscription_events_total", "Results sent to subscribers")
+STORE_ERRORS = Counter("libretto_blob_store_errors_total", "Failures of the blob store", ("operation",))

@@ -1,0 +1,119 @@
+"""Executing GraphQL: one way for requests and sockets, with masked errors, a deadline and a price."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, OperationType, execute, subscribe
+
+from schema import schema
+from schema.context import Context
+from schema.documents import DocumentErrors, Documents, Operation, core
+from server import metrics
+from server.errors import LibrettoError, Refusal
+from server.logs import get_logger
+
+DEADLINE_SECONDS = 10.0
+MAX_MESSAGE = 500  # graphql-core quotes what it was sent
+
+Payload = dict[str, Any]
+
+log = get_logger(__name__)
+
+
+class Operations:
+    """Finds, executes and phrases operations; holds the documents of this process."""
+
+    def __init__(self) -> None:
+        self._documents = Documents()
+
+    def find(self, query: str, name: str | None, variables: Mapping[str, Any]) -> Operation:
+        """The operation that is asked for; DocumentErrors or a Refusal if it cannot run."""
+        return self._documents.find_operation(query, name, variables)
+
+    async def run(self, operation: Operation, variables: Mapping[str, Any], context: Context) -> Payload:
+        """Execute a query or a mutation."""
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                result = execute(
+                    core,
+                    operation.node,
+                    context_value=context,
+                    variable_values=dict(variables),
+                    operation_name=operation.name,
+                    executor_class=schema.execution_context_class,
+                    hide_suggestions=True,
+                )
+                done = result if isinstance(result, ExecutionResult) else await result
+        except TimeoutError:
+            problem = GraphQLError(f"This took longer than {DEADLINE_SECONDS:.0f} s", extensions={"code": "TIMED_OUT"})
+            done = ExecutionResult(None, [problem])
+        outcome = "error" if done.errors else "ok"
+        metrics.OPERATION_SECONDS.labels(operation.type.value, outcome).observe(time.perf_counter() - began)
+        return self._phrase(done, operation, context)
+
+    async def stream(
+        self, operation: Operation, variables: Mapping[str, Any], context: Context
+    ) -> AsyncIterator[Payload]:
+        """Execute anything, result by result."""
+        if operation.type is not OperationType.SUBSCRIPTION:
+            yield await self.run(operation, variables, context)
+            return
+        results = await _await(
+            subscribe(
+                core,
+                operation.node,
+                context_value=context,
+                variable_values=dict(variables),
+                operation_name=operation.name,
+                executor_class=schema.execution_context_class,
+                hide_suggestions=True,
+            )
+        )
+        if isinstance(results, ExecutionResult):
+            yield self._phrase(results, operation, context)
+            return
+        try:
+            async for result in results:
+                metrics.EVENTS_SENT.inc()
+                yield self._phrase(result, operation, context)
+        except GraphQLError as error:
+            yield self._phrase(ExecutionResult(None, [error]), operation, context)
+        finally:
+            await results.aclose()
+
+    def _phrase(self, result: ExecutionResult, operation: Operation, context: Context) -> Payload:
+        payload: Payload = {"data": result.data, "extensions": {"cost": {"requested": operation.cost}}}
+        if result.errors:
+            payload = {"errors": [phrase_error(error, context.request_id) for error in result.errors]} | payload
+        return payload
+
+
+async def _await(value: Any) -> Any:
+    return await value if asyncio.iscoroutine(value) or isinstance(value, asyncio.Future) else value
+
+
+def refuse(error: LibrettoError | DocumentErrors, request_id: str) -> Payload:
+    """The answer to a request that is not executed."""
+    if isinstance(error, DocumentErrors):
+        return {"errors": [phrase_error(one, request_id, "GRAPHQL_VALIDATION_FAILED") for one in error.errors]}
+    return {"errors": [{"message": error.message, "extensions": {"code": error.code, "requestId": request_id}}]}
+
+
+def phrase_error(error: GraphQLError, request_id: str, code: str = "BAD_USER_INPUT") -> Payload:
+    """What a client is told: its own mistakes in full, ours by the request's id only."""
+    cause, message = error.original_error, error.message[:MAX_MESSAGE]
+    if isinstance(cause, Refusal):
+        code, message = cause.code, cause.message[:MAX_MESSAGE]
+    elif cause is not None and not isinstance(cause, GraphQLError):
+        log.error("operation.fault", request_id=request_id, path=error.path, exc_info=cause)
+        code, message = "INTERNAL", "Something went wrong on our side; tell us the request id"
+    phrased: Payload = {"message": message}
+    if error.locations:
+        phrased["locations"] = [{"line": place.line, "column": place.column} for place in error.locations]
+    if error.path:
+        phrased["path"] = list(error.path)
+    phrased["extensions"] = {"code": code, "requestId": request_id} | (error.extensions or {})
+    return phrased

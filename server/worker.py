@@ -1,0 +1,108 @@
+"""The worker process: Dramatiq's threads take jobs, the loop beside them keeps order, SIGTERM drains both."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+from functools import partial
+
+import uvicorn
+from dramatiq import Actor, Worker
+from starlette.applications import Starlette
+
+from jobs import bridge, schedule
+from jobs.engines.run import warm_up
+from jobs.kinds import KINDS
+from jobs.queue import QUEUES, Desk, Queue
+from server.health import Health
+from server.logs import get_logger
+from server.resources import Resources, open_resources
+from server.settings import Settings
+
+POLL_MILLISECONDS = 100  # an idle queue is looked at this often: half of it is the mean wait before a job starts
+STOP_MILLISECONDS = 10_000
+
+log = get_logger(__name__)
+
+
+async def work(settings: Settings, queues: Collection[str]) -> None:
+    """Work on these queues until told to stop."""
+    async with AsyncExitStack() as stack:
+        resources = await stack.enter_async_context(open_resources(settings))
+        bridge.bind(asyncio.get_running_loop())
+        await asyncio.to_thread(warm_up)
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        desk = Desk(KINDS, resources.blobs, worker=name, engine_memory_bytes=settings.engine_memory_mb << 20)
+        workers = await asyncio.to_thread(_start_workers, resources, desk, [QUEUES[queue] for queue in queues])
+        health = Health(resources)
+        tasks = [asyncio.create_task(chore) for chore in _chores(resources, health)]
+        log.info("worker.ready", queues=sorted(queues), worker=name)
+        await _stop_signal()
+        health.draining = True
+        await _drain(desk, workers, settings.drain_seconds)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _start_workers(resources: Resources, desk: Desk, queues: Collection[Queue]) -> list[Worker]:
+    """A Dramatiq worker for each queue, so that a slow class of work cannot take another's threads."""
+    broker = resources.bell.broker
+    for kind in KINDS.values():
+        Actor(
+            partial(_answer, desk, QUEUES[kind.queue]),
+            broker=broker,
+            actor_name=kind.name,
+            queue_name=kind.queue,
+            priority=0,
+            options={},
+        )
+    workers = []
+    for queue in queues:
+        slots = queue.slots or resources.settings.worker_slots
+        worker = Worker(broker, queues={queue.name}, worker_timeout=POLL_MILLISECONDS, worker_threads=slots)
+        worker.queue_prefetch = slots  # no more than are worked on: what waits in memory waits for nobody else
+        worker.start()
+        workers.append(worker)
+    return workers
+
+
+def _answer(desk: Desk, queue: Queue, _job_id: str) -> None:
+    desk.answer(queue)
+
+
+def _chores(resources: Resources, health: Health) -> list[object]:
+    chores = [
+        schedule.keep_doing(partial(schedule.dispatch, resources.bell), schedule.DISPATCH_SECONDS),
+        schedule.keep_doing(schedule.reap, schedule.REAP_SECONDS),
+        schedule.keep_doing(partial(schedule.sweep, resources.blobs), schedule.SWEEP_SECONDS),
+    ]
+    port = resources.settings.worker_metrics_port
+    return [*chores, _serve_health(health, resources.settings.host, port)] if port else chores
+
+
+async def _serve_health(health: Health, host: str, port: int) -> None:
+    config = uvicorn.Config(Starlette(routes=health.routes()), host=host, port=port, log_config=None, access_log=False)
+    await uvicorn.Server(config).main_loop()
+
+
+async def _stop_signal() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    await stop.wait()
+
+
+async def _drain(desk: Desk, workers: Collection[Worker], seconds: float) -> None:
+    """Take nothing new, let what runs go on for a while, then have it given back."""
+    log.info("worker.draining", running=desk.running)
+    desk.close()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while desk.running and loop.time() < deadline:
+        await asyncio.sleep(0.05)
+    desk.interrupt()
+    await asyncio.gather(*(asyncio.to_thread(worker.stop, STOP_MILLISECONDS) for worker in workers))

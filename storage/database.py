@@ -1,0 +1,131 @@
+"""The connection to PostgreSQL: open it, run named SQL, hold a transaction, and act after its commit."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import asyncpg
+from tortoise import Tortoise, connections
+from tortoise.transactions import in_transaction
+
+from server.errors import Unavailable
+from server.logs import get_logger
+
+ROW_MODULES = (
+    "storage.users",
+    "storage.credits",
+    "storage.styles",
+    "storage.tracks",
+    "storage.covers",
+    "storage.assets",
+    "storage.jobs.rows",
+    "storage.idempotency",
+)
+LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+
+Record = dict[str, Any]
+AfterCommit = Callable[[], Awaitable[None]]
+
+_after_commit: ContextVar[list[AfterCommit] | None] = ContextVar("after_commit", default=None)
+log = get_logger(__name__)
+
+
+def configuration(url: str, pool_size: int = 10) -> dict[str, Any]:
+    """What Tortoise wants to know, from a `postgresql://` address; unknown query parameters go to asyncpg."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    credentials: dict[str, Any] = {
+        "host": query.pop("host", "") or parts.hostname or "localhost",
+        "port": parts.port or 5432,
+        "user": unquote(parts.username or "postgres"),
+        "password": unquote(parts.password or "") or None,
+        "database": parts.path.lstrip("/") or "libretto",
+        "minsize": min(2, pool_size),
+        "maxsize": pool_size,
+        "application_name": query.pop("application_name", "libretto"),
+        "command_timeout": 60,
+    }
+    if "sslmode" in query:
+        credentials["ssl"] = query.pop("sslmode")
+    credentials |= {name: int(value) if value.isdigit() else value for name, value in query.items()}
+    return {
+        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
+        "apps": {
+            "storage": {"models": list(ROW_MODULES), "migrations": "migrations", "default_connection": "default"},
+        },
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+async def open_database(url: str, pool_size: int = 10) -> None:
+    """Open the pool of this process."""
+    await Tortoise.init(config=configuration(url, pool_size), _enable_global_fallback=True)
+
+
+async def close_database() -> None:
+    """Close the pool of this process."""
+    await Tortoise.close_connections()
+
+
+async def fetch(sql: str, *values: object) -> list[Record]:
+    """Run one statement in the transaction at hand, or alone."""
+    rows: list[Record] = await connections.get("default").execute_query_dict(sql, list(values))
+    return rows
+
+
+async def fetch_one(sql: str, *values: object) -> Record | None:
+    """The first row of one statement."""
+    rows = await fetch(sql, *values)
+    return rows[0] if rows else None
+
+
+async def read(sql: str, *values: object) -> list[Record]:
+    """Run one statement that only reads; a connection that was lost meanwhile is tried once more."""
+    try:
+        return await fetch(sql, *values)
+    except LOST:
+        return await fetch(sql, *values)
+
+
+async def ping() -> None:
+    """Raise Unavailable unless PostgreSQL answers."""
+    try:
+        await fetch("SELECT 1")
+    except LOST as error:
+        raise Unavailable(f"PostgreSQL does not answer: {error}") from error
+
+
+@asynccontextmanager
+async def transaction() -> AsyncIterator[None]:
+    """One transaction; what `after_commit` was given runs once it is durable, and never when it is not."""
+    if _after_commit.get() is not None:
+        yield
+        return
+    acts: list[AfterCommit] = []
+    token = _after_commit.set(acts)
+    try:
+        async with in_transaction():
+            yield
+    finally:
+        _after_commit.reset(token)
+    await _run(acts)
+
+
+async def after_commit(act: AfterCommit) -> None:
+    """Run `act` after the commit of the transaction at hand, or now if there is none."""
+    acts = _after_commit.get()
+    if acts is None:
+        await _run([act])
+    else:
+        acts.append(act)
+
+
+async def _run(acts: Sequence[AfterCommit]) -> None:
+    for act in acts:
+        try:
+            await act()
+        except Exception:
+            log.warning("after_commit.failed", exc_info=True)

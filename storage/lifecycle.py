@@ -1,0 +1,60 @@
+"""The states of work, and what else changes in the statement that changes one.
+
+        ┌────────── retry, lost worker, drain, replay ──────────┐
+        ▼                                                       │
+     QUEUED ──claim──▶ RENDERING ──finish──▶ COMPLETE           │
+        │                  ├───────fail────▶ FAILED ────────────┤   FAILED for good is the dead letter
+        └──────cancel──────┴──────cancel───▶ CANCELLED ─────────┘
+
+A track follows its job and the job's credits settle in the very statement that moves the job, so that no crash
+can part them: COMPLETE captures what was reserved, FAILED and CANCELLED give it back.
+"""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a job, and what it makes, stands."""
+
+    QUEUED = "QUEUED"
+    RENDERING = "RENDERING"
+    COMPLETE = "COMPLETE"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({State.COMPLETE, State.FAILED, State.CANCELLED})
+
+FOLLOW = """
+followed AS (
+    UPDATE tracks SET status = moved.state, version = tracks.version + 1,
+        completed_at = CASE WHEN moved.state = 'COMPLETE' THEN now() END
+    FROM moved WHERE tracks.job_id = moved.id
+)"""
+
+SETTLE = """
+settled AS (
+    INSERT INTO credit_entries (id, user_id, job_id, round, kind, available_delta, held_delta, created_at)
+    SELECT gen_random_uuid(), held.user_id, held.job_id, held.round,
+        CASE WHEN moved.state = 'COMPLETE' THEN 'CAPTURE' ELSE 'REFUND' END,
+        CASE WHEN moved.state = 'COMPLETE' THEN 0 ELSE held.held_delta END,
+        -held.held_delta, now()
+    FROM moved JOIN credit_entries held
+        ON held.job_id = moved.id AND held.round = moved.round AND held.kind = 'RESERVE'
+    WHERE moved.state IN ('COMPLETE', 'FAILED', 'CANCELLED')
+    ON CONFLICT DO NOTHING
+    RETURNING user_id, available_delta
+), paid AS (
+    UPDATE users SET credits = users.credits + sums.credits
+    FROM (SELECT user_id, sum(available_delta) AS credits FROM settled GROUP BY user_id) sums
+    WHERE users.id = sums.user_id AND sums.credits <> 0
+)"""
+
+
+def moving(update: str) -> str:
+    """One statement that moves jobs by `update` (which returns whole rows) and all that follows them."""
+    return f"WITH moved AS ({update} RETURNING jobs.*), {FOLLOW}, {SETTLE} SELECT * FROM moved"  # noqa: S608 - our own text

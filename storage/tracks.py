@@ -1,0 +1,147 @@
+"""Tracks, and the series that they are made in."""
+
+import secrets
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
+from tortoise.queryset import QuerySet
+
+from server.errors import NotFound
+from storage import database
+from storage.access import Viewer
+from storage.lifecycle import State
+from storage.rows import Row
+
+DEFAULT_SERIES_TITLE = "My tracks"
+
+
+class Series(Row):
+    """A row of tracks that belong together."""
+
+    user_id = fields.UUIDField()
+    title = fields.CharField(max_length=120)
+    is_default = fields.BooleanField(default=False)
+
+    class Meta:
+        table = "series"
+        indexes = (Index(fields=("user_id", "id"), name="series_user"),)
+        constraints = (UniqueConstraint(fields=("user_id",), name="series_one_default", condition="is_default"),)
+
+
+class Track(Row):
+    """A piece of music: what was asked for, and what came of it."""
+
+    user_id = fields.UUIDField()
+    series_id = fields.UUIDField(null=True)
+    style_id = fields.UUIDField(null=True)
+    job_id = fields.UUIDField(null=True)
+    title = fields.CharField(max_length=120)
+    prompt = fields.TextField()
+    lyrics = fields.TextField(null=True)
+    duration_seconds = fields.FloatField()
+    has_vocals = fields.BooleanField(default=False)
+    seed = fields.IntField()
+    status = fields.CharEnumField(State, max_length=10, default=State.QUEUED)
+    visual_version = fields.IntField(default=1)
+    visibility = fields.CharField(max_length=8, default="PRIVATE")
+    slug = fields.CharField(max_length=32)
+    music: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)
+    completed_at: datetime | None = fields.DatetimeField(null=True)
+    version = fields.IntField(default=1)
+
+    class Meta:
+        table = "tracks"
+        indexes = (
+            Index(fields=("user_id", "id"), name="tracks_user"),
+            Index(fields=("series_id", "id"), name="tracks_series"),
+            Index(fields=("job_id",), name="tracks_job"),
+        )
+        constraints = (
+            UniqueConstraint(fields=("slug",), name="tracks_slug_key"),
+            CheckConstraint(check="visibility IN ('PRIVATE', 'UNLISTED', 'PUBLIC')", name="tracks_visibility_known"),
+        )
+
+
+def visible(viewer: Viewer) -> QuerySet[Track]:
+    """The tracks that this viewer may see; the only door to them."""
+    return Track.all() if viewer.is_admin else Track.filter(user_id=viewer.user_id)
+
+
+async def find_track(viewer: Viewer, track_id: UUID) -> Track | None:
+    """A track that the viewer may see."""
+    return await visible(viewer).get_or_none(id=track_id) if viewer.user_id else None
+
+
+async def get_own_track(viewer: Viewer, track_id: UUID) -> Track:
+    """A track that the viewer may change; NotFound otherwise."""
+    track = await Track.get_or_none(id=track_id, user_id=viewer.require_user())
+    if track is None:
+        raise NotFound("There is no such track")
+    return track
+
+
+async def find_shared_track(slug: str) -> Track | None:
+    """A finished track that its owner lets the world see under this slug."""
+    return await Track.get_or_none(slug=slug, visibility__in=("UNLISTED", "PUBLIC"), status=State.COMPLETE)
+
+
+async def find_own_series(viewer: Viewer, series_id: UUID) -> Series | None:
+    """A series of the viewer's own."""
+    return await Series.get_or_none(id=series_id, user_id=viewer.require_user())
+
+
+async def get_default_series(user_id: UUID) -> Series:
+    """The series that takes a track which names none."""
+    return await Series.get(user_id=user_id, is_default=True)
+
+
+async def create_default_series(user_id: UUID) -> Series:
+    """The first series of a new account."""
+    return await Series.create(user_id=user_id, title=DEFAULT_SERIES_TITLE, is_default=True)
+
+
+def new_slug() -> str:
+    """A share link's name: 128 random bits, so that it cannot be guessed."""
+    return secrets.token_urlsafe(16)
+
+
+async def delete_track(track: Track) -> None:
+    """Forget a track and what was made of it; its files go with the next sweep."""
+    async with database.transaction():
+        await database.fetch("DELETE FROM assets WHERE track_id = $1", track.id)
+        await database.fetch("DELETE FROM covers WHERE track_id = $1", track.id)
+        await track.delete()
+
+
+async def increment_visual_version(track_id: UUID) -> int:
+    """Step a track's look on by one; answers with the new version."""
+    row = await database.fetch_one(
+        "UPDATE tracks SET visual_version = visual_version + 1, version = version + 1 WHERE id = $1"
+        " RETURNING visual_version",
+        track_id,
+    )
+    if row is None:
+        raise NotFound("There is no such track")
+    return int(row["visual_version"])
+
+
+async def keep_music(track_id: UUID, music: dict[str, object]) -> None:
+    """Write what the composer knows of the song, in the transaction that completes its job."""
+    await database.fetch("UPDATE tracks SET music = $2 WHERE id = $1", track_id, orjson.dumps(music).decode())
+
+
+async def update_track(track: Track, *, title: str | None, visibility: str | None) -> Track:
+    """Change what is given; the rest stays."""
+    await database.fetch(
+        "UPDATE tracks SET title = coalesce($2, title), visibility = coalesce($3, visibility), version = version + 1"
+        " WHERE id = $1",
+        track.id,
+        title,
+        visibility,
+    )
+    return await Track.get(id=track.id)
