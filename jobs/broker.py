@@ -10,7 +10,7 @@ from uuid import UUID
 import redis
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import ConnectionError as DramatiqConnectionError
+from dramatiq.errors import BrokerConnectionError
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -20,7 +20,7 @@ from server.logs import get_logger
 NAMESPACE = "libretto"
 TIMEOUT_SECONDS = 10.0
 REST_SECONDS = 1.0  # after a failed ring none is tried for so long; the dispatcher makes up for it
-LOST = (RedisError, OSError, DramatiqConnectionError)
+LOST = (RedisError, OSError, BrokerConnectionError)
 
 log = get_logger(__name__)
 logging.getLogger("dramatiq").setLevel(logging.ERROR)  # it reports every reconnect in full; ours are logged by us

@@ -90,5 +90,5 @@ def _prepare(source: str) -> Document | DocumentErrors:
         node = parse_document(source)
     except GraphQLError as error:
         return DocumentErrors([error])
-    errors = validate(core, node, max_errors=MAX_VALIDATION_ERRORS)
+    errors = validate(core, node, max_errors=MAX_VALIDATION_ERRORS, hide_suggestions=True)
     return DocumentErrors(errors) if errors else Document(node, analyse(core, node))

@@ -17,6 +17,8 @@ from storage.jobs import JobState
 from storage.lifecycle import State
 from storage.rows import new_id, read_id, write_id
 
+Act = Callable[[Viewer, UUID], Awaitable[JobState]]
+
 OPERATOR = Viewer(new_id(), None, "admin")
 ACTIVE = (State.QUEUED, State.RENDERING)
 

@@ -1,7 +1,6 @@
 """The command line: every process and every chore of an operator starts here."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -181,7 +180,7 @@ def _chore(chore: Chore) -> Command:
 @asynccontextmanager
 async def _services(settings: Settings) -> AsyncIterator[Settings]:
     """The settings with every address filled in: the ones given, those of a running home, or of one started for now."""
-    with await asyncio.to_thread(open_services, settings) as urls:
+    with open_services(settings) as urls:  # in this thread: the services live as long as it does
         yield settings.model_copy(update=urls)
 
 

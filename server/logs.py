@@ -17,6 +17,7 @@ QUIET = {
     "asyncio": "warning",
     "tortoise": "warning",
     "uvicorn.access": "warning",
+    "uvicorn.error": "info",  # at debug it logs whole frames, tokens and all
     "botocore": "warning",
     "aiobotocore": "warning",
 }

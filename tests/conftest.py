@@ -1,0 +1,42 @@
+"""One studio for the whole run, and the storage of its home for those who look behind the API."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from server.resources import Resources, open_resources
+from tests.studio import Person, Studio
+
+ADMIN = "admin@example.org"
+
+
+@pytest_asyncio.fixture(scope="session")
+async def studio(tmp_path_factory) -> AsyncIterator[Studio]:  # type: ignore[no-untyped-def]
+    """The product, running; tests share it and keep apart by making their own people."""
+    home: Path = tmp_path_factory.mktemp("studio")
+    running = Studio(home, environment={"LIBRETTO_ADMIN_EMAILS": ADMIN, "CREDITS_AT_SIGN_UP": "1000"})
+    try:
+        await running.start()
+        yield running
+    finally:
+        await running.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def resources(studio: Studio) -> AsyncIterator[Resources]:
+    """The storage of the studio, opened in the tests' own process."""
+    async with open_resources(studio.settings) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def person(studio: Studio) -> Person:
+    """Somebody new."""
+    return await studio.make_user()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def admin(studio: Studio) -> Person:
+    """Somebody who may do more."""
+    return await studio.make_user(ADMIN)
