@@ -24,7 +24,14 @@ def make(work: Work, engine: Callable[..., T], *given: object) -> T:
         file_bytes=FILE_BYTES,
         stall_seconds=STALL_SECONDS,
     )
-    prepare = partial(logs.configure, get_settings(), "engine", logs.get_contextvars())
+    settings = get_settings()
+    prepare = partial(
+        logs.configure,
+        "engine",
+        level=settings.log_level,  # and no more of the settings: an engine may be taken over by a hostile file
+        log_format=settings.log_format,
+        bound=logs.get_contextvars(),
+    )
     try:
         return run.run_engine(engine, *given, report=work.report, limits=limits, prepare=prepare)
     except run.EngineRefused as refused:

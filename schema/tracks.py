@@ -283,7 +283,8 @@ class TrackMutation:
 
 def _read_wish(given: CreateTrackInput) -> TrackWish:
     problems = {}
-    if given.idempotency_key is not None and not 1 <= len(given.idempotency_key) <= MAX_KEY:
+    key = given.idempotency_key
+    if key is not None and (not 1 <= len(key) <= MAX_KEY or "\x00" in key):
         problems["idempotencyKey"] = f"From 1 to {MAX_KEY} characters"
     ids = {}
     for name, kind, text in (("styleId", "style", given.style_id), ("seriesId", "series", given.series_id)):

@@ -125,7 +125,7 @@ def _serve(settings: Settings, process: str, serve: Callable[[Settings], Awaitab
     if problems := problems_of(settings):
         console.print("[red]The settings are not usable:[/]", *(f"  {problem}" for problem in problems), sep="\n")
         return 2
-    logs.configure(settings, process)
+    logs.configure(process, level=settings.log_level, log_format=settings.log_format)
 
     async def run() -> None:
         async with _services(settings) as resolved:

@@ -9,8 +9,6 @@ import orjson
 import structlog
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from server.settings import Settings
-
 __all__ = ["bound_contextvars", "configure", "get_contextvars", "get_logger"]
 
 QUIET = {
@@ -25,7 +23,9 @@ QUIET = {
 get_logger = structlog.stdlib.get_logger
 
 
-def configure(settings: Settings, process: str, bound: Mapping[str, Any] | None = None) -> None:
+def configure(
+    process: str, *, level: str = "info", log_format: str = "console", bound: Mapping[str, Any] | None = None
+) -> None:
     """Set logging up for this process; `bound` carries a parent's context into its child."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -45,16 +45,16 @@ def configure(settings: Settings, process: str, bound: Mapping[str, Any] | None 
     out.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(settings)],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(log_format)],
         )
     )
-    logging.basicConfig(handlers=[out], level=settings.log_level.upper(), force=True)
+    logging.basicConfig(handlers=[out], level=level.upper(), force=True)
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level.upper())
 
 
-def _renderers(settings: Settings) -> list[structlog.typing.Processor]:
-    if settings.log_format == "json":
+def _renderers(log_format: str) -> list[structlog.typing.Processor]:
+    if log_format == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dump)]
     return [
         structlog.dev.ConsoleRenderer(

@@ -32,7 +32,7 @@ async def work(settings: Settings, queues: Collection[str]) -> None:
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(settings))
         bridge.bind(asyncio.get_running_loop())
-        await asyncio.to_thread(warm_up)
+        await asyncio.to_thread(warm_up, "server.logs", "jobs.engines.tracks")
         name = f"{socket.gethostname()}:{os.getpid()}"
         desk = Desk(KINDS, resources.blobs, worker=name, engine_memory_bytes=settings.engine_memory_mb << 20)
         workers = await asyncio.to_thread(_start_workers, resources, desk, [QUEUES[queue] for queue in queues])

@@ -14,7 +14,7 @@ from storage import styles
 from storage.database import configuration
 
 LOCK = 0x4C696272  # any number, as long as every version of Libretto takes the same
-LATEST = "__latest__"
+LATEST, NOTHING = "__latest__", "__first__"  # Tortoise's own names for both ends
 
 CONFIG = configuration(get_settings().database_url or "postgresql:///libretto")  # what `tortoise makemigrations` reads
 
@@ -23,7 +23,7 @@ async def migrate(url: str, target: str = LATEST) -> list[str]:
     """Run what leads to `target` (a migration's name, or `__latest__`); answers with what was done."""
     done: list[str] = []
     async with _alone(url), _executor(url) as executor:
-        name = target if target == LATEST else await _full_name(executor, target)
+        name = target if target in (LATEST, NOTHING) else await _full_name(executor, target)
         await executor.migrate(
             [MigrationTarget(app_label="storage", name=name)],
             progress=lambda event, _app, name: done.append(f"{event} {name}") if event.endswith("done") else None,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from server.resources import Resources, open_resources
@@ -12,7 +13,7 @@ ADMIN = "admin@example.org"
 
 
 @pytest_asyncio.fixture(scope="session")
-async def studio(tmp_path_factory) -> AsyncIterator[Studio]:  # type: ignore[no-untyped-def]
+async def studio(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Studio]:
     """The product, running; tests share it and keep apart by making their own people."""
     home: Path = tmp_path_factory.mktemp("studio")
     running = Studio(home, environment={"LIBRETTO_ADMIN_EMAILS": ADMIN, "CREDITS_AT_SIGN_UP": "1000"})

@@ -265,7 +265,7 @@ class Studio:
         log = self.home / f"{name}-{len(self.processes)}-{secrets.token_hex(3)}.log"
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR") if key in os.environ}
         with log.open("wb") as out:
-            child = subprocess.Popen(  # noqa: S603 - our own command
+            child = subprocess.Popen(
                 [sys.executable, "-m", "server.cli", *arguments],
                 cwd=ROOT,
                 env=kept | self.environment | known | environment,

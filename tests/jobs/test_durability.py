@@ -4,20 +4,20 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
+import pytest
 import pytest_asyncio
 import redis.asyncio as redis
+from dramatiq import Message
 
-from server.resources import Resources
-from storage import database
+from jobs.broker import Doorbell
 from tests.studio import JOB, WATCH, Person, Process, Studio, until
 
 CAPTURES = "{ creditEntries(first: 100) { nodes { kind availableDelta heldDelta jobId } } }"
 
 
 @pytest_asyncio.fixture(scope="module")
-async def fragile(tmp_path_factory: Any) -> AsyncIterator[Studio]:
+async def fragile(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Studio]:
     """A studio of its own, whose parts these tests break; each starts the workers that it needs."""
     home: Path = tmp_path_factory.mktemp("fragile")
     running = Studio(home, environment={"CREDITS_AT_SIGN_UP": "1000", "DRAIN_SECONDS": "1"})
@@ -101,9 +101,7 @@ async def test_frozen_worker_writes_nothing_after_its_lease(fragile: Studio, own
     other.kill()
 
 
-async def test_cancelled_render_frees_its_slot_and_refunds_within_three_seconds(
-    owner: Person, worker: Process
-) -> None:
+async def test_cancelled_render_frees_its_slot_and_refunds_within_three_seconds(owner: Person, worker: Process) -> None:
     before = await owner.credits()
     job_id = await start_long_render(owner)
     await owner.get("mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
@@ -177,12 +175,7 @@ async def test_job_without_redis_is_done_once_redis_is_back(fragile: Studio, own
     await owner.wait_until(created["job"]["id"], "COMPLETE")
 
 
-async def test_message_delivered_twice_does_the_work_once(
-    fragile: Studio, owner: Person, worker: Process
-) -> None:
-    from jobs.broker import Doorbell  # noqa: PLC0415 - only this test rings by hand
-    from dramatiq import Message
-
+async def test_message_delivered_twice_does_the_work_once(fragile: Studio, owner: Person, worker: Process) -> None:
     created = await owner.create_track()
     bell = Doorbell(fragile.settings.redis_url)
     for _ in range(5):
