@@ -31,7 +31,7 @@ class Client(redis.Redis):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
-            return super().execute_command(*args, **options)
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call] # redis-py left it so
         except redis.TimeoutError as error:
             raise redis.ConnectionError(f"no answer within {TIMEOUT_SECONDS:.0f} s") from error
 
@@ -47,7 +47,7 @@ class Doorbell(RedisBroker):
             retry=Retry(NoBackoff(), 0),
             health_check_interval=15,
         )
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call] # Dramatiq left it so
             client=client,
             middleware=[],
             namespace=NAMESPACE,

@@ -105,8 +105,8 @@ class Desk:
         self._engine_memory_bytes = engine_memory_bytes
         self._closed = threading.Event()
         self._interrupted = threading.Event()
-        self._count_lock = threading.Lock()
-        self.running = 0
+        self._running = 0
+        self._changed = threading.Condition()
 
     def close(self) -> None:
         """Take no more work."""
@@ -134,10 +134,16 @@ class Desk:
                 finally:
                     self._count(-1)
 
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Whether all that runs has ended within this time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._running == 0, seconds)
+
     def _count(self, step: int) -> None:
-        with self._count_lock:
-            self.running += step
-        metrics.JOBS_RUNNING.set(self.running)
+        with self._changed:
+            self._running += step
+            self._changed.notify_all()
+        metrics.JOBS_RUNNING.inc(step)
 
     def _see_through(self, lease: Lease) -> None:
         log.info("job.started", kind=lease.kind)

@@ -18,7 +18,7 @@ from graphql import (
 from schema import schema
 from schema.limits import Analysis, analyse, check_limits, check_source, parse_document
 
-CACHED_DOCUMENTS = 1_000
+CACHED_CHARACTERS = 300_000  # two hundred screens; a character costs up to 300 bytes once it is parsed: below 100 MB
 MAX_VALIDATION_ERRORS = 25
 
 core: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public door to the schema that it built
@@ -59,6 +59,7 @@ class Documents:
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Document | DocumentErrors] = OrderedDict()
+        self._characters = 0
 
     def find_operation(self, source: str, name: str | None, variables: Mapping[str, Any]) -> Operation:
         """The operation to execute; DocumentErrors if there is none, DocumentRefused if it is too much."""
@@ -76,8 +77,9 @@ class Documents:
         if known is None:
             check_source(source)
             known = self._known[source] = _prepare(source)
-            if len(self._known) > CACHED_DOCUMENTS:
-                self._known.popitem(last=False)
+            self._characters += len(source)
+            while self._characters > CACHED_CHARACTERS:
+                self._characters -= len(self._known.popitem(last=False)[0])
         else:
             self._known.move_to_end(source)
         if isinstance(known, DocumentErrors):

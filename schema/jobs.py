@@ -1,7 +1,7 @@
 """Jobs: reading them, watching them live, cancelling and running them again."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 QUEUES_SECONDS = 1.0
 
-JobState = strawberry.enum(State, name="JobState", description="Where work stands; the last three are final.")
+strawberry.enum(State, name="JobState", description="Where work stands; the last three are final.")
 
 
 @strawberry.type(description="Why a job, or its last attempt, failed.")
@@ -42,7 +42,7 @@ class Job(Node):
     id: strawberry.ID = node_id("job")
     kind: str
     queue: str
-    state: JobState
+    state: State
     stage: str
     progress: float
     message: str
@@ -66,8 +66,9 @@ class Job(Node):
         """When the job will be done if it goes on as it went so far."""
         if root.state != State.RENDERING or root.started_at is None or root.progress < 0.05:
             return None
-        elapsed = datetime.now(root.started_at.tzinfo) - root.started_at
-        return root.started_at + timedelta(seconds=elapsed.total_seconds() / root.progress)
+        started_at: datetime = root.started_at
+        progress: float = root.progress
+        return started_at + (datetime.now(started_at.tzinfo) - started_at) / progress
 
     track: Annotated["Track", strawberry.lazy("schema.tracks")] | None = relation(
         lambda: tracks.Track, "subject_id", description="What the job works on."
@@ -105,9 +106,7 @@ class JobQuery:
         return Job.of(await jobs.find_job(info.context.viewer, read_id("job", id)))
 
     @strawberry.field(description="Your jobs, newest first.")
-    async def jobs(
-        self, info: Info, first: First, after: After = None, state: JobState | None = None
-    ) -> Connection[Job]:
+    async def jobs(self, info: Info, first: First, after: After = None, state: State | None = None) -> Connection[Job]:
         user_id = info.context.viewer.require_user()
         query = jobs.Job.filter(user_id=user_id)
         return await read_page(query if state is None else query.filter(state=state), first, after)

@@ -19,7 +19,7 @@ from schema.failures import (
     RateLimited,
     ValidationFailed,
 )
-from schema.jobs import Job, JobState
+from schema.jobs import Job
 from schema.mutation import mutation
 from schema.nodes import Node, node_id
 from schema.pages import After, Connection, First, read_page
@@ -27,6 +27,7 @@ from schema.reads import computed, relation
 from schema.styles import Style
 from server import errors
 from storage import assets, covers, jobs, styles, tracks
+from storage.lifecycle import State
 from storage.rows import read_id
 
 MAX_TITLE = 120
@@ -101,7 +102,7 @@ class Track(Node):
     lyrics: str | None
     duration_seconds: float
     has_vocals: bool
-    status: JobState
+    status: State
     seed: int
     visual_version: int
     visibility: Visibility

@@ -15,7 +15,7 @@ from jobs.queue import QUEUES
 from server import admin, app, doctor, logs, smoke, supervisor, worker
 from server.embedded import open_services
 from server.errors import LibrettoError
-from server.reference import write_schema, write_settings_table
+from server.reference import write_reference
 from server.resources import open_resources
 from server.settings import Settings, get_settings, problems_of
 from storage import migrate
@@ -68,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     ).add_argument
     smoke_options("--url", help="where the API is; default the address in the settings")
     smoke_options("--seconds", type=float, default=12, help="length of the track")
-    add("schema", _schema, "print the API into schema/schema.graphql, and the settings into the README").add_argument(
+    add("schema", _schema, "write the printed API, and the README's map and settings").add_argument(
         "--check", action="store_true", help="change nothing, fail if something would change"
     )
     _add_job_commands(add("jobs", _chore(admin.show_jobs), "look at the queues, replay or cancel jobs"))
@@ -159,7 +159,7 @@ def _smoke(given: argparse.Namespace, settings: Settings) -> int:
 
 def _schema(given: argparse.Namespace, _settings: Settings) -> int:
     root = Path(__file__).parent.parent
-    stale = [path.name for path in (write_schema(root, given.check), write_settings_table(root, given.check)) if path]
+    stale = write_reference(root, given.check)
     if given.check and stale:
         console.print(f"[red]Out of date: {', '.join(stale)}; run `make schema` and commit what it writes[/]")
         return 1

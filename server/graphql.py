@@ -31,10 +31,17 @@ class BadRequest(Refusal):
 
 
 class MethodNotAllowed(BadRequest):
-    """Mutations and subscriptions cannot be sent by GET."""
+    """Mutations cannot be sent by GET."""
 
     code = "METHOD_NOT_ALLOWED"
     status = 405
+    allowed = "POST"
+
+
+class HeadNotAllowed(MethodNotAllowed):
+    """Send a GET or a POST; nothing is executed for its headers alone."""
+
+    allowed = "GET, POST"
 
 
 class UnsupportedMediaType(BadRequest):
@@ -120,11 +127,13 @@ def new_request_id(given: str | None = None) -> str:
 
 
 async def _read(request: Request) -> Asked:
+    if request.method == "HEAD":
+        raise HeadNotAllowed
     if request.method == "GET":
         return Asked.of(_from_query(request))
-    content_type = request.headers.get("content-type", "")
-    kind, _, parameters = content_type.partition(";")
-    if kind.strip().lower() != JSON or ("charset" in parameters.lower() and "utf-8" not in parameters.lower()):
+    kind, *parameters = (piece.strip().lower() for piece in request.headers.get("content-type", "").split(";"))
+    charsets = {piece.partition("=")[2].strip(' "') for piece in parameters if piece.startswith("charset")}
+    if kind != JSON or not charsets <= {"utf-8", "utf8"}:
         raise UnsupportedMediaType
     return Asked.of(_parse(await _read_body(request)))
 
@@ -158,16 +167,17 @@ def _parse(text: str | bytes) -> Any:
 
 def _negotiate(accept: str | None) -> str:
     """The media type to answer in: what is named first with the greatest weight; plain JSON for whoever names none."""
-    best, best_weight = None, 0.0
+    weights: dict[str, float] = {}
     for part in (accept or "*/*").split(","):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        offered = {RESPONSE_JSON: RESPONSE_JSON, JSON: JSON, "application/*": JSON, "*/*": JSON}.get(kind)
-        weight = _weight(parameters)
-        if offered is not None and weight > best_weight:
-            best, best_weight = offered, weight
-    if best is None:
+        weights.setdefault(kind, _weight(parameters))
+    for kind in [*weights]:
+        for offered in (JSON, RESPONSE_JSON) if kind in {"application/*", "*/*"} else ():
+            weights.setdefault(offered, weights[kind])  # a type that is named itself keeps its own weight
+    named = [kind for kind in weights if kind in {RESPONSE_JSON, JSON} and weights[kind] > 0]
+    if not named:
         raise NotAcceptable
-    return best
+    return max(named, key=lambda kind: weights[kind])
 
 
 def _weight(parameters: list[str]) -> float:
@@ -199,7 +209,7 @@ def _answer(
 ) -> Response:
     headers = {"Content-Type": f"{media_type}; charset=utf-8", "Cache-Control": "no-store"}
     if isinstance(error, MethodNotAllowed):
-        headers["Allow"] = "POST"
+        headers["Allow"] = error.allowed
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{error.code}"'
     if "errors" in payload and "data" in payload and payload["data"] is None and status == 400:

@@ -15,7 +15,8 @@ QUIET = {
     "asyncio": "warning",
     "tortoise": "warning",
     "uvicorn.access": "warning",
-    "uvicorn.error": "info",  # at debug it logs whole frames, tokens and all
+    "uvicorn.error": "warning",  # at debug it logs whole frames, tokens and all
+    "httpx": "warning",
     "botocore": "warning",
     "aiobotocore": "warning",
 }

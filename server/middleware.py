@@ -15,7 +15,7 @@ from server.logs import bound_contextvars, get_logger
 from server.settings import Settings
 
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]"}
-ROUTES = {"graphql", "healthz", "readyz", "metrics", "media", "share", "oembed", "policy"}
+ROUTES = {"graphql", "healthz", "readyz", "metrics", "media", "share", "embed", "oembed", "policy"}
 
 log = get_logger(__name__)
 

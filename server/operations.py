@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, OperationType, execute, subscribe
@@ -56,7 +56,7 @@ class Operations:
 
     async def stream(
         self, operation: Operation, variables: Mapping[str, Any], context: Context
-    ) -> AsyncIterator[Payload]:
+    ) -> AsyncGenerator[Payload, None]:
         """Execute anything, result by result."""
         if operation.type is not OperationType.SUBSCRIPTION:
             yield await self.run(operation, variables, context)
@@ -98,6 +98,8 @@ async def _await(value: Any) -> Any:
 def refuse(error: LibrettoError | DocumentErrors, request_id: str) -> Payload:
     """The answer to a request that is not executed."""
     if isinstance(error, DocumentErrors):
+        for one in error.errors:
+            one.original_error = None  # such as a ValueError about an Int of ten thousand digits: no fault of ours
         return {"errors": [phrase_error(one, request_id, "GRAPHQL_VALIDATION_FAILED") for one in error.errors]}
     return {"errors": [{"message": error.message, "extensions": {"code": error.code, "requestId": request_id}}]}
 

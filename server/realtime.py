@@ -7,8 +7,7 @@ mean a client that is broken.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,10 +20,10 @@ from schema.context import Context
 from schema.documents import DocumentErrors
 from server import metrics
 from server.auth import Gatekeeper
-from server.errors import LibrettoError, Unauthenticated
+from server.errors import LibrettoError, Refusal, Unauthenticated
 from server.graphql import Asked, new_request_id
 from server.logs import bound_contextvars, get_logger
-from server.operations import Operations, Payload, refuse
+from server.operations import Operations, refuse
 from server.resources import Resources
 
 PROTOCOL = "graphql-transport-ws"
@@ -34,10 +33,12 @@ SILENCE_SECONDS = 40.0
 WRITE_SECONDS = 10.0
 MAX_OPERATIONS = 100
 MAX_MESSAGE_BYTES = 256 << 10
+MAX_OPERATION_ID = 128  # it comes back with every event
+MAX_REASON_BYTES = 123  # what a close frame can hold
 DRAIN_WAVE_SECONDS = 3.0
 
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN, INIT_TIMEOUT = 4400, 4401, 4403, 4408
-DUPLICATE, TOO_MANY_INITS, SILENT = 4409, 4429, 4499
+WRONG_PROTOCOL, DUPLICATE, TOO_MANY_INITS, SILENT = 4406, 4409, 4429, 4499
 RESTARTING, TRY_LATER = 1012, 1013
 
 log = get_logger(__name__)
@@ -51,20 +52,36 @@ class Closing(Exception):
         self.code, self.reason = code, reason
 
 
+class TooManyOperations(Refusal):
+    """End an operation before you begin another."""
+
+    code = "TOO_MANY_OPERATIONS"
+
+
 class Sockets:
     """The sockets of this process; an ASGI endpoint that can be drained."""
 
-    def __init__(self, resources: Resources, operations: Operations, gatekeeper: Gatekeeper) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        operations: Operations,
+        gatekeeper: Gatekeeper,
+        *,
+        init_seconds: float = INIT_SECONDS,
+    ) -> None:
         self.resources = resources
         self.operations = operations
         self.gatekeeper = gatekeeper
+        self.init_seconds = init_seconds
         self._open: set[Socket] = set()
+        self._emptied = asyncio.Event()
         self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
         if PROTOCOL not in websocket.scope["subprotocols"]:
-            await websocket.close(4406, f"Speak {PROTOCOL}")
+            await websocket.accept()  # or the code would not reach the client, which would come back for ever
+            await websocket.close(WRONG_PROTOCOL, f"Speak {PROTOCOL}")
             return
         await websocket.accept(PROTOCOL)
         socket = Socket(websocket, self)
@@ -77,6 +94,8 @@ class Sockets:
         finally:
             self._open.discard(socket)
             metrics.SOCKETS.set(len(self._open))
+            if not self._open:
+                self._emptied.set()
 
     async def drain(self) -> None:
         """Send everybody away, not all at once, so that they do not come back all at once."""
@@ -88,9 +107,10 @@ class Sockets:
                 RESTARTING,
                 "Restarting",
             )
-        deadline = asyncio.get_running_loop().time() + DRAIN_WAVE_SECONDS + 1
-        while self._open and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        self._emptied.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_WAVE_SECONDS + 1 if self._open else 0):
+                await self._emptied.wait()
 
 
 class Socket:
@@ -106,12 +126,14 @@ class Socket:
         resources = sockets.resources
         self._context = Context(resources.settings, resources.blobs, resources.hub, new_request_id())
         self._initialised = False
+        self._expiry: asyncio.TimerHandle | None = None
 
     async def serve(self) -> None:
         """Listen until somebody closes; then nothing of this socket is left."""
         tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._keep_alive())]
+        ends: list[asyncio.Future[Any]] = [*tasks, self._closing]
         try:
-            await asyncio.wait([*tasks, self._closing], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             await self._say_goodbye(next((task for task in tasks if task.done()), None))
         finally:
             doomed = [*tasks, *self._operations.values()]
@@ -119,6 +141,8 @@ class Socket:
                 task.cancel()
             await asyncio.gather(*doomed, return_exceptions=True)
             self._closing.cancel()
+            if self._expiry is not None:
+                self._expiry.cancel()  # it would keep all of this in memory until the token ends
 
     def close_soon(self, code: int, reason: str) -> None:
         """Close from outside of the conversation."""
@@ -141,7 +165,8 @@ class Socket:
         metrics.SOCKETS_CLOSED.labels(closing.code).inc()
         with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
             async with asyncio.timeout(1):
-                await self._websocket.close(closing.code, closing.reason)
+                reason = closing.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+                await self._websocket.close(closing.code, reason)
 
     async def _listen(self) -> None:
         while True:
@@ -160,7 +185,9 @@ class Socket:
                 await self._send({"type": "pong"} | payload)
             case {"type": "pong"}:
                 pass
-            case {"type": "subscribe", "id": str(operation_id), "payload": dict(payload)} if operation_id:
+            case {"type": "subscribe", "id": str(operation_id), "payload": dict(payload)} if (
+                0 < len(operation_id) <= MAX_OPERATION_ID
+            ):
                 await self._subscribe(operation_id, payload)
             case {"type": "complete", "id": str(operation_id)}:
                 if task := self._operations.pop(operation_id, None):
@@ -182,18 +209,19 @@ class Socket:
         self._context = replace(self._context, viewer=viewer)
         if expires_at is not None:
             seconds_left = (expires_at - datetime.now(UTC)).total_seconds()
-            asyncio.get_running_loop().call_later(seconds_left, self.close_soon, FORBIDDEN, "TOKEN_EXPIRED")
+            loop = asyncio.get_running_loop()
+            self._expiry = loop.call_later(seconds_left, self.close_soon, FORBIDDEN, "TOKEN_EXPIRED")
         await self._send({"type": "connection_ack", "payload": {"expiresAt": expires_at}})
 
     async def _subscribe(self, operation_id: str, payload: dict[str, Any]) -> None:
         if not self._initialised:
             raise Closing(UNAUTHORIZED, "Unauthorized")
         if operation_id in self._operations:
-            raise Closing(DUPLICATE, f"Subscriber for {operation_id[:100]} already exists")
+            raise Closing(DUPLICATE, f"Subscriber for {operation_id} already exists")
         if len(self._operations) >= MAX_OPERATIONS:
-            problem = {"message": f"At most {MAX_OPERATIONS} operations on a socket"}
-            problem |= {"extensions": {"code": "TOO_MANY_OPERATIONS"}}
-            await self._send({"id": operation_id, "type": "error", "payload": [problem]})
+            problem = TooManyOperations(f"At most {MAX_OPERATIONS} operations on a socket")
+            errors = refuse(problem, self._context.request_id)["errors"]
+            await self._send({"id": operation_id, "type": "error", "payload": errors})
             return
         self._operations[operation_id] = asyncio.create_task(self._operate(operation_id, payload))
 
@@ -203,34 +231,34 @@ class Socket:
         metrics.OPERATIONS_OPEN.inc()
         try:
             with bound_contextvars(request_id=context.request_id):
-                async for result in self._results(payload, context):
-                    await self._send({"id": operation_id, "type": "next", "payload": result})
+                last = await self._run(operation_id, payload, context)
             self._operations.pop(operation_id, None)
-            await self._send({"id": operation_id, "type": "complete"})
-        except (LibrettoError, DocumentErrors) as error:
-            self._operations.pop(operation_id, None)
-            errors = refuse(error, context.request_id)["errors"]
-            await self._send({"id": operation_id, "type": "error", "payload": errors})
+            await self._send({"id": operation_id} | last)
         except Closing as closing:
             self.close_soon(closing.code, closing.reason)
-        except Exception:
-            log.exception("operation.fault", request_id=context.request_id)
-            problem = {"message": "Something went wrong on our side; tell us the request id"}
-            problem |= {"extensions": {"code": "INTERNAL", "requestId": context.request_id}}
-            self._operations.pop(operation_id, None)
-            await self._send({"id": operation_id, "type": "error", "payload": [problem]})
         finally:
             metrics.OPERATIONS_OPEN.dec()
 
-    async def _results(self, payload: dict[str, Any], context: Context) -> AsyncIterator[Payload]:
-        asked = Asked.of(payload)
-        operations = self._sockets.operations
-        operation = operations.find(asked.query, asked.name, asked.variables)
-        async for result in operations.stream(operation, asked.variables, context):
-            yield result
+    async def _run(self, operation_id: str, payload: dict[str, Any], context: Context) -> dict[str, Any]:
+        """Send every result; answers with the message that ends the operation."""
+        try:
+            asked, operations = Asked.of(payload), self._sockets.operations
+            operation = operations.find(asked.query, asked.name, asked.variables)
+            async with aclosing(operations.stream(operation, asked.variables, context)) as results:
+                async for result in results:
+                    await self._send({"id": operation_id, "type": "next", "payload": result})
+        except (LibrettoError, DocumentErrors) as error:
+            return {"type": "error", "payload": refuse(error, context.request_id)["errors"]}
+        except Closing:
+            raise
+        except Exception:
+            log.exception("operation.fault", request_id=context.request_id)
+            fault = LibrettoError("Something went wrong on our side; tell us the request id")
+            return {"type": "error", "payload": refuse(fault, context.request_id)["errors"]}
+        return {"type": "complete"}
 
     async def _keep_alive(self) -> None:
-        await asyncio.sleep(INIT_SECONDS)
+        await asyncio.sleep(self._sockets.init_seconds)
         if not self._initialised:
             raise Closing(INIT_TIMEOUT, "Connection initialisation timeout")
         while True:

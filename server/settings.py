@@ -40,7 +40,6 @@ class Settings(BaseSettings):
     access_token_seconds: int = Field(900, ge=30, description="Life of an access token")
     refresh_token_days: int = Field(30, ge=1, description="Life of a refresh token that is not used")
     credits_at_sign_up: int = Field(100, ge=0, description="Credits that a new account starts with")
-    rate_limit_scale: float = Field(1.0, ge=0, description="Multiplies every rate limit; `0` switches them off")
     music_provider: Literal["local"] = Field("local", description="Who makes the music")
     database_pool_size: int = Field(10, ge=1, description="Connections to PostgreSQL, for each process")
     worker_slots: int = Field(2, ge=1, description="Media jobs that one worker process runs at a time")

@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Collection
-from contextlib import AsyncExitStack
+from collections.abc import Collection, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from typing import Any
 
 import uvicorn
 from dramatiq import Actor, Worker
@@ -73,7 +74,7 @@ def _answer(desk: Desk, queue: Queue, _job_id: str) -> None:
     desk.answer(queue)
 
 
-def _chores(resources: Resources, health: Health) -> list[object]:
+def _chores(resources: Resources, health: Health) -> list[Coroutine[Any, Any, None]]:
     chores = [
         schedule.keep_doing(partial(schedule.dispatch, resources.bell), schedule.DISPATCH_SECONDS),
         schedule.keep_doing(schedule.reap, schedule.REAP_SECONDS),
@@ -85,7 +86,15 @@ def _chores(resources: Resources, health: Health) -> list[object]:
 
 async def _serve_health(health: Health, host: str, port: int) -> None:
     config = uvicorn.Config(Starlette(routes=health.routes()), host=host, port=port, log_config=None, access_log=False)
-    await uvicorn.Server(config).main_loop()
+    await Quiet(config).serve()
+
+
+class Quiet(uvicorn.Server):
+    """A server that leaves the signals to us."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 async def _stop_signal() -> None:
@@ -98,11 +107,8 @@ async def _stop_signal() -> None:
 
 async def _drain(desk: Desk, workers: Collection[Worker], seconds: float) -> None:
     """Take nothing new, let what runs go on for a while, then have it given back."""
-    log.info("worker.draining", running=desk.running)
+    log.info("worker.draining")
     desk.close()
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while desk.running and loop.time() < deadline:
-        await asyncio.sleep(0.05)
+    await asyncio.to_thread(desk.wait_until_idle, seconds)
     desk.interrupt()
     await asyncio.gather(*(asyncio.to_thread(worker.stop, STOP_MILLISECONDS) for worker in workers))

@@ -40,3 +40,8 @@ async def find_owned_keys(keys: Collection[str]) -> set[str]:
     """Those of these blobs that an asset points at."""
     rows = await database.read("SELECT blob_key FROM assets WHERE blob_key = ANY($1)", list(keys))
     return {row["blob_key"] for row in rows}
+
+
+async def find_asset(track_id: UUID, kind: AssetKind) -> Asset | None:
+    """The one file of this kind that a track has; whoever asks has found the track by its own door."""
+    return await Asset.filter(track_id=track_id, kind=kind).first()

@@ -51,3 +51,9 @@ async def find_owned_keys(keys: Collection[str]) -> set[str]:
         list({UUID(key.split("/")[1]) for key in keys}),
     )
     return {row["key"] for row in rows if row["key"] is not None}
+
+
+async def find_newest_cover(track_id: UUID, *, is_drawn: bool = False) -> Cover | None:
+    """The cover of the newest visual version, or of the newest whose pictures are there already."""
+    rows = Cover.filter(track_id=track_id).order_by("-visual_version")
+    return await (rows.filter(landscape_key__isnull=False) if is_drawn else rows).first()

@@ -22,10 +22,10 @@ async def is_password(password: str, password_hash: str | None) -> bool:
     """Whether the hash is of this password; an account that does not exist (None) takes just as long."""
     async with _gate:
         try:
-            matches = await asyncio.to_thread(HASHER.verify, password_hash or _decoy(), password)
+            await asyncio.to_thread(HASHER.verify, password_hash or _decoy(), password)
         except (VerificationError, InvalidHashError):
             return False
-    return matches and password_hash is not None
+    return password_hash is not None
 
 
 @lru_cache

@@ -12,7 +12,19 @@ from storage.rows import Row
 CATALOGUE_NAMESPACE = UUID("6d0f5c5e-6d1c-4b7c-9a5e-6c6962726574")  # so that a style has the same id everywhere
 
 # slug, name, description; the slug is the local composer's name for it
-CATALOGUE: tuple[tuple[str, str, str], ...] = ()
+CATALOGUE: tuple[tuple[str, str, str], ...] = (
+    ("lofi", "Lo-fi", "Dusty drums a little late, warm keys, rain on the window"),
+    ("synthwave", "Synthwave", "Neon arpeggios over a driving bass, a night on the motorway"),
+    ("house", "House", "Four to the floor, off-beat chords that breathe with the kick"),
+    ("ambient", "Ambient", "Slow pads and far bells, hardly a beat"),
+    ("pop", "Pop", "Bright chords, a plain beat and a tune that stays"),
+    ("rock", "Rock", "Driven guitars, a big snare, choruses that open up"),
+    ("hiphop", "Hip-hop", "Half-time drums, a deep bass, few notes well placed"),
+    ("funk", "Funk", "Busy sixteenths, a bass that talks, stabs on the off-beat"),
+    ("jazz", "Jazz", "Swung ride, walking bass, chords that turn around"),
+    ("cinematic", "Cinematic", "Strings and low drums that grow towards something"),
+    ("breaks", "Breaks", "Fast broken drums under long chords"),
+)
 
 
 class Style(Row):

@@ -205,15 +205,14 @@ class Studio:
 
     @property
     def settings(self) -> Settings:
-        return Settings(
-            _env_file=None,
-            libretto_home=self.home,
-            port=self.port,
-            database_url=self.services.database_url,
-            redis_url=self.services.redis_url,
-            secret_key="a secret of the tests, long enough",
-            **{name.lower(): value for name, value in self.environment.items()},
-        )
+        given = {
+            "libretto_home": self.home,
+            "port": self.port,
+            "database_url": self.services.database_url,
+            "redis_url": self.services.redis_url,
+            "secret_key": "a secret of the tests, long enough",
+        }
+        return Settings.model_validate(given | {name.lower(): value for name, value in self.environment.items()})
 
     @property
     def url(self) -> str:

@@ -1,5 +1,6 @@
 """All that is made for a track: its song, and its cover in every crop."""
 
+import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,21 +28,32 @@ class MadeTrack:
 
 
 def make_track(song: SongPlan, cover: CoverPlan, folder: Path, report: Report) -> MadeTrack:
-    """Render the song, then draw its cover."""
+    """Render the song, and beside it, in a process of its own, draw the cover: neither waits for the other's core."""
+    painter = multiprocessing.get_context("fork").Process(target=make_cover, args=(cover, folder, ignore))
+    painter.start()
     made = render_song(song, folder, lambda fraction, stage: report(fraction * SONG_SHARE, stage))
-    return MadeTrack(
-        made, make_cover(cover, folder, lambda done, stage: report(SONG_SHARE + done * (1 - SONG_SHARE), stage))
-    )
+    while painter.exitcode is None:
+        report(SONG_SHARE, "drawing")
+        painter.join(0.2)
+    if painter.exitcode != 0:
+        raise RuntimeError(f"the cover could not be drawn: exit code {painter.exitcode}")
+    return MadeTrack(made, cover_in(folder))
+
+
+def ignore(_fraction: float, _stage: str) -> None:
+    """Report to nobody."""
+
+
+def cover_in(folder: Path) -> MadeCover:
+    """Where the files of a cover lie."""
+    return MadeCover(folder / "cover.svg", {name: folder / f"cover-{name.lower()}.png" for name in CROPS})
 
 
 def make_cover(plan: CoverPlan, folder: Path, report: Report) -> MadeCover:
     """Draw a cover and every crop of it, each composed for its own shape."""
-    report(0, "drawing")
-    svg = folder / "cover.svg"
-    svg.write_text(draw_cover(plan))
-    crops = {}
+    made = cover_in(folder)
+    made.svg.write_text(draw_cover(plan))
     for done, (name, (width, height)) in enumerate(CROPS.items()):
-        crops[name] = folder / f"cover-{name.lower()}.png"
-        rasterise_cover(draw_cover(plan, width, height), crops[name], width, height)
-        report((done + 1) / len(CROPS), "drawing")
-    return MadeCover(svg, crops)
+        report(done / len(CROPS), "drawing")
+        rasterise_cover(draw_cover(plan, width, height), made.crops[name], width, height)
+    return made

@@ -1,0 +1,62 @@
+"""16-bit stereo WAV, written block by block with a dither that is the same on every run."""
+
+import struct
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 44_100
+FULL_SCALE = 32_767
+_HEADER_BYTES = 44
+_DITHER_SEED = 1770
+
+
+class WavWriter:
+    """Takes float blocks of shape (channels, samples) in -1..1; a context manager that closes its file."""
+
+    def __init__(self, path: Path, *, channels: int = 2, sample_rate: int = SAMPLE_RATE) -> None:
+        self._channels, self._sample_rate = channels, sample_rate
+        self._rng = np.random.default_rng(_DITHER_SEED)
+        self._written_bytes = 0
+        self._file = path.open("wb")
+        self._file.write(b"\0" * _HEADER_BYTES)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """Add one block."""
+        frames = np.ascontiguousarray(block.T) * np.float32(FULL_SCALE)
+        frames += self._dither(frames.shape)
+        samples = np.rint(frames).clip(-FULL_SCALE - 1, FULL_SCALE).astype("<i2").tobytes()
+        self._file.write(samples)
+        self._written_bytes += len(samples)
+
+    def close(self) -> None:
+        """Write the header, now that the length is known."""
+        if self._file.closed:
+            return
+        self._file.seek(0)
+        self._file.write(self._header())
+        self._file.close()
+
+    def _dither(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Triangular noise of one step: the difference of two uniform ones."""
+        noise = self._rng.random((shape[0] + 1, *shape[1:]), dtype=np.float32)
+        return np.diff(noise, axis=0)
+
+    def _header(self) -> bytes:
+        frame_bytes = 2 * self._channels
+        return struct.pack(
+            "<4sI4s4sIHHIIHH4sI",
+            *(b"RIFF", _HEADER_BYTES - 8 + self._written_bytes, b"WAVE", b"fmt ", 16, 1, self._channels),
+            *(self._sample_rate, self._sample_rate * frame_bytes, frame_bytes, 16, b"data", self._written_bytes),
+        )
