@@ -60,6 +60,9 @@ async def cancel_jobs(given: Namespace, console: Console) -> int:
 
 async def purge_queue(given: Namespace, console: Console) -> int:
     """Cancel every job that waits in a queue."""
+    if given.queue not in QUEUES:
+        console.print(f"[red]There is no queue {given.queue}; there are {', '.join(QUEUES)}[/]")
+        return 2
     waiting = await jobs.Job.filter(queue=given.queue, state=State.QUEUED).values_list("id", flat=True)
     return await _each([UUID(str(job_id)) for job_id in waiting], "cancelled", jobs.cancel_job, console)
 

@@ -4,24 +4,21 @@ import argparse
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from pydantic import ValidationError
 from rich.console import Console
 
-from jobs.queue import QUEUES
-from server import admin, app, doctor, logs, smoke, supervisor, worker
-from server.embedded import open_services
+from server import logs
 from server.errors import LibrettoError
-from server.reference import write_reference
-from server.resources import open_resources
 from server.settings import Settings, get_settings, problems_of
-from storage import migrate
 
 Command = Callable[[argparse.Namespace, Settings], int]
-Chore = Callable[[argparse.Namespace, Console], Awaitable[int]]
+LATEST = "__latest__"
 
 console = Console()
 
@@ -59,9 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("run", _run, "set up and run everything on this machine")
     add("web", _web, "run one web process")
     queues = add("worker", _worker, "run one worker process").add_argument
-    queues("--queues", type=_read_queues, default=sorted(QUEUES), help="which queues, separated by commas; default all")
+    queues("--queues", type=lambda names: names.split(","), help="which queues, separated by commas; default all")
     target = add("migrate", _migrate, "bring the database to this version").add_argument
-    target("target", nargs="?", default=migrate.LATEST, help="a migration to go to, forward or back")
+    target("target", nargs="?", default=LATEST, help="a migration to go to, forward or back")
     add("doctor", _doctor, "check this machine and its settings")
     smoke_options = add(
         "smoke", _smoke, "prove a deployment from outside: sign up, make a track, fetch it"
@@ -71,8 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("schema", _schema, "write the printed API, and the README's map and settings").add_argument(
         "--check", action="store_true", help="change nothing, fail if something would change"
     )
-    _add_job_commands(add("jobs", _chore(admin.show_jobs), "look at the queues, replay or cancel jobs"))
-    _add_user_commands(add("users", _chore(admin.show_users), "look at accounts, change one"))
+    _add_job_commands(add("jobs", _chore("show_jobs"), "look at the queues, replay or cancel jobs"))
+    _add_user_commands(add("users", _chore("show_users"), "look at accounts, change one"))
     return parser
 
 
@@ -83,13 +80,13 @@ def _add_job_commands(parser: argparse.ArgumentParser) -> None:
     replay = commands.add_parser("replay", help="run dead letters again")
     replay.add_argument("ids", nargs="*")
     replay.add_argument("--all", action="store_true")
-    replay.set_defaults(command=_chore(admin.replay_jobs))
+    replay.set_defaults(command=_chore("replay_jobs"))
     cancel = commands.add_parser("cancel", help="cancel jobs")
     cancel.add_argument("ids", nargs="+")
-    cancel.set_defaults(command=_chore(admin.cancel_jobs))
+    cancel.set_defaults(command=_chore("cancel_jobs"))
     purge = commands.add_parser("purge", help="cancel all that waits in a queue")
-    purge.add_argument("queue", choices=sorted(QUEUES))
-    purge.set_defaults(command=_chore(admin.purge_queue))
+    purge.add_argument("queue")
+    purge.set_defaults(command=_chore("purge_queue"))
 
 
 def _add_user_commands(parser: argparse.ArgumentParser) -> None:
@@ -99,26 +96,30 @@ def _add_user_commands(parser: argparse.ArgumentParser) -> None:
     change.add_argument("--role", choices=("user", "admin"))
     change.add_argument("--plan", choices=("free", "pro"))
     change.add_argument("--grant", type=int, metavar="CREDITS")
-    change.set_defaults(command=_chore(admin.change_user))
+    change.set_defaults(command=_chore("change_user"))
 
 
-def _read_queues(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if unknown := set(names) - set(QUEUES):
-        raise argparse.ArgumentTypeError(f"no such queue: {', '.join(unknown)}; there are {', '.join(QUEUES)}")
-    return names
+def _load(module: str) -> Any:
+    """A command imports what it needs and no more: all of it together takes two seconds."""
+    return import_module(module)
 
 
 def _run(_given: argparse.Namespace, settings: Settings) -> int:
-    return supervisor.run(settings)
+    status: int = _load("server.supervisor").run(settings)
+    return status
 
 
 def _web(_given: argparse.Namespace, settings: Settings) -> int:
-    return _serve(settings, "web", app.serve)
+    return _serve(settings, "web", _load("server.app").serve)
 
 
 def _worker(given: argparse.Namespace, settings: Settings) -> int:
-    return _serve(settings, "worker", lambda resolved: worker.work(resolved, given.queues))
+    known = _load("jobs.queue").QUEUES
+    queues = given.queues or sorted(known)
+    if unknown := set(queues) - set(known):
+        console.print(f"[red]No such queue: {', '.join(sorted(unknown))}; there are {', '.join(known)}[/]")
+        return 2
+    return _serve(settings, "worker", lambda resolved: _load("server.worker").work(resolved, queues))
 
 
 def _serve(settings: Settings, process: str, serve: Callable[[Settings], Awaitable[None]]) -> int:
@@ -138,7 +139,7 @@ def _serve(settings: Settings, process: str, serve: Callable[[Settings], Awaitab
 def _migrate(given: argparse.Namespace, settings: Settings) -> int:
     async def run() -> None:
         async with _services(settings) as resolved:
-            done = await migrate.migrate(resolved.database_url, given.target)
+            done = await _load("storage.migrate").migrate(resolved.database_url, given.target)
         console.print("\n".join(done) or "The database is at this version already.")
 
     uvloop.run(run())
@@ -148,29 +149,33 @@ def _migrate(given: argparse.Namespace, settings: Settings) -> int:
 def _doctor(_given: argparse.Namespace, settings: Settings) -> int:
     async def run() -> int:
         async with _services(settings) as resolved:
-            return await doctor.run(resolved, console)
+            status: int = await _load("server.doctor").run(resolved, console)
+            return status
 
     return uvloop.run(run())
 
 
 def _smoke(given: argparse.Namespace, settings: Settings) -> int:
-    return uvloop.run(smoke.run(given.url or settings.base_url, seconds=given.seconds, console=console))
+    url = given.url or settings.base_url
+    status: int = uvloop.run(_load("server.smoke").run(url, seconds=given.seconds, console=console))
+    return status
 
 
 def _schema(given: argparse.Namespace, _settings: Settings) -> int:
     root = Path(__file__).parent.parent
-    stale = write_reference(root, given.check)
+    stale = _load("server.reference").write_reference(root, given.check)
     if given.check and stale:
         console.print(f"[red]Out of date: {', '.join(stale)}; run `make schema` and commit what it writes[/]")
         return 1
     return 0
 
 
-def _chore(chore: Chore) -> Command:
+def _chore(name: str) -> Command:
     def command(given: argparse.Namespace, settings: Settings) -> int:
         async def run() -> int:
-            async with _services(settings) as resolved, open_resources(resolved):
-                return await chore(given, console)
+            async with _services(settings) as resolved, _load("server.resources").open_resources(resolved):
+                status: int = await getattr(_load("server.admin"), name)(given, console)
+                return status
 
         return uvloop.run(run())
 
@@ -180,7 +185,8 @@ def _chore(chore: Chore) -> Command:
 @asynccontextmanager
 async def _services(settings: Settings) -> AsyncIterator[Settings]:
     """The settings with every address filled in: the ones given, those of a running home, or of one started for now."""
-    with open_services(settings) as urls:  # in this thread: the services live as long as it does
+    embedded = _load("server.embedded")
+    with embedded.open_services(settings) as urls:  # in this thread: the servers live as long as it does
         yield settings.model_copy(update=urls)
 
 

@@ -14,7 +14,7 @@ from schema.documents import DocumentErrors
 from server.auth import Gatekeeper
 from server.errors import LibrettoError, Refusal, Unauthenticated
 from server.logs import bound_contextvars
-from server.operations import Operations, Payload, refuse
+from server.operations import Operations, Payload, is_unexecuted, refuse
 from server.resources import Resources
 
 MAX_BODY_BYTES = 2 << 20  # a cover of 1 MiB, escaped as JSON, and its mutation
@@ -199,9 +199,7 @@ def _status_of(error: LibrettoError | DocumentErrors, media_type: str) -> int:
 
 
 def _status_of_payload(payload: Payload, media_type: str) -> int:
-    """Nothing could be executed, such as variables that do not fit, is the client's fault in the newer media type."""
-    never_executed = payload["data"] is None and "errors" in payload and "path" not in payload["errors"][0]
-    return 400 if never_executed and media_type == RESPONSE_JSON else 200
+    return 400 if is_unexecuted(payload) and media_type == RESPONSE_JSON else 200
 
 
 def _answer(

@@ -14,7 +14,7 @@ from server.graphql import new_request_id
 from server.logs import bound_contextvars, get_logger
 from server.settings import Settings
 
-LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]"}
+LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 ROUTES = {"graphql", "healthz", "readyz", "metrics", "media", "share", "embed", "oembed", "policy"}
 
 log = get_logger(__name__)
@@ -71,7 +71,10 @@ class TrustedOrigins:
 
 def is_trusted(origin: str, host: str, settings: Settings) -> bool:
     """Whether a page of this origin may speak to us: our own, the settings', and in `dev` any of this machine."""
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # such as half an IPv6 address
+        return False
     if parts.netloc == host or settings.trusted_origins & {origin, "*"}:
         return True
     return settings.libretto_profile == "dev" and (parts.hostname or "") in LOCAL_HOSTS

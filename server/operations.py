@@ -95,6 +95,11 @@ async def _await(value: Any) -> Any:
     return await value if asyncio.iscoroutine(value) or isinstance(value, asyncio.Future) else value
 
 
+def is_unexecuted(payload: Payload) -> bool:
+    """Whether nothing could be executed, for instance because the variables do not fit."""
+    return "errors" in payload and payload["data"] is None and "path" not in payload["errors"][0]
+
+
 def refuse(error: LibrettoError | DocumentErrors, request_id: str) -> Payload:
     """The answer to a request that is not executed."""
     if isinstance(error, DocumentErrors):

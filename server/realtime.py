@@ -23,7 +23,7 @@ from server.auth import Gatekeeper
 from server.errors import LibrettoError, Refusal, Unauthenticated
 from server.graphql import Asked, new_request_id
 from server.logs import bound_contextvars, get_logger
-from server.operations import Operations, refuse
+from server.operations import Operations, is_unexecuted, refuse
 from server.resources import Resources
 
 PROTOCOL = "graphql-transport-ws"
@@ -181,8 +181,7 @@ class Socket:
             case {"type": "connection_init"}:
                 await self._initialise(message.get("payload"))
             case {"type": "ping"}:
-                payload = {"payload": message["payload"]} if "payload" in message else {}
-                await self._send({"type": "pong"} | payload)
+                await self._answer_ping(message)
             case {"type": "pong"}:
                 pass
             case {"type": "subscribe", "id": str(operation_id), "payload": dict(payload)} if (
@@ -194,6 +193,13 @@ class Socket:
                     task.cancel()
             case _:
                 raise Closing(BAD_MESSAGE, "Invalid message received")
+
+    async def _answer_ping(self, message: dict[str, Any]) -> None:
+        payload = {"payload": message["payload"]} if "payload" in message else {}
+        try:
+            await self._send({"type": "pong"} | payload)
+        except orjson.JSONEncodeError:  # what may be read nests four times deeper than what may be written
+            raise Closing(BAD_MESSAGE, "Invalid message received") from None
 
     async def _initialise(self, payload: Any) -> None:
         if self._initialised:
@@ -246,6 +252,8 @@ class Socket:
             operation = operations.find(asked.query, asked.name, asked.variables)
             async with aclosing(operations.stream(operation, asked.variables, context)) as results:
                 async for result in results:
+                    if is_unexecuted(result):
+                        return {"type": "error", "payload": result["errors"]}
                     await self._send({"id": operation_id, "type": "next", "payload": result})
         except (LibrettoError, DocumentErrors) as error:
             return {"type": "error", "payload": refuse(error, context.request_id)["errors"]}

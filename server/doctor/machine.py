@@ -80,7 +80,7 @@ async def check_port(settings: Settings) -> AsyncIterator[Finding]:
     place = f"{settings.host}:{settings.port}"
     if _can_listen(settings.host, settings.port):
         yield ok("port", f"{place} is free")
-    elif await is_api_running(settings):
+    elif await _is_alive(_own_url(settings)):
         yield ok("port", f"Libretto answers at {place}")
     else:
         yield fail("port", f"{place} is taken by something else", "Set PORT to a free one, or stop what listens there.")
@@ -123,13 +123,21 @@ async def check_engine(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def is_api_running(settings: Settings) -> bool:
-    """Whether a Libretto listens at the address in the settings."""
+    """Whether a Libretto answers on this machine, or where the world finds it."""
+    return await _is_alive(_own_url(settings)) or (bool(settings.public_url) and await _is_alive(settings.base_url))
+
+
+async def _is_alive(url: str) -> bool:
     try:
-        async with httpx.AsyncClient(timeout=HEALTH_SECONDS, trust_env=False) as client:
-            answer = await client.get(f"http://{_reachable(settings.host)}:{settings.port}/healthz")
+        async with httpx.AsyncClient(timeout=HEALTH_SECONDS) as client:
+            answer = await client.get(f"{url}/healthz")
             return answer.status_code == 200 and answer.json() == {"status": "ok"}
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return False
+
+
+def _own_url(settings: Settings) -> str:
+    return f"http://{_reachable(settings.host)}:{settings.port}"
 
 
 def _reachable(host: str) -> str:

@@ -73,25 +73,25 @@ class JobWatcher:
     async def watch(self, job_id: str, timeout_seconds: float) -> AsyncGenerator[JobState, None]:
         """The states of a job until the subscription completes, whatever happens to the socket meanwhile."""
         deadline = time.monotonic() + timeout_seconds
-        attempt = 0
+        attempt, state = 0, None
         while True:
             try:
                 if self._connection is None:
                     await self.open()
+                    self.reconnects += 1
                 async for state in self._subscribe(job_id, deadline):
                     attempt = 0
                     yield state
             except LineLost as lost:
-                await self._recover(lost, attempt, deadline)
+                if time.monotonic() >= deadline:
+                    raise _too_late(state, lost, timeout_seconds) from lost
+                await self._recover(lost, attempt)
                 attempt += 1
             else:
                 return
 
-    async def _recover(self, lost: LineLost, attempt: int, deadline: float) -> None:
+    async def _recover(self, lost: LineLost, attempt: int) -> None:
         await self.close()
-        self.reconnects += 1
-        if time.monotonic() > deadline:
-            raise _unreachable(lost) from lost
         await self._pause(attempt)
         if lost.code == FORBIDDEN:
             await self._refresh_token()
@@ -104,10 +104,7 @@ class JobWatcher:
         payload = {"query": documents.JOB_PROGRESS, "variables": {"jobId": job_id}}
         await _send(connection, {"id": operation_id, "type": "subscribe", "payload": payload})
         while True:
-            left_seconds = deadline - time.monotonic()
-            if left_seconds <= 0:
-                raise _too_late()
-            message = await _receive(connection, min(left_seconds, SILENCE_SECONDS))
+            message = await _receive(connection, min(deadline - time.monotonic(), SILENCE_SECONDS))
             match message:
                 case {"type": "ping"}:
                     await _send(connection, {"type": "pong"})
@@ -162,12 +159,12 @@ def _unreachable(lost: LineLost) -> Broken:
     return Broken("a WebSocket that stays open", lost, hint="Does a proxy or a firewall cut WebSockets?")
 
 
-def _too_late() -> Broken:
-    return Broken(
-        "a final state in time",
-        "none",
-        hint="Is a worker running, and does it keep up? Look at /metrics for the depth of the queue `media`.",
-    )
+def _too_late(state: JobState | None, lost: LineLost, timeout_seconds: float) -> Broken:
+    if state is None:
+        return _unreachable(lost)
+    hint = "Does a worker run, and does it keep up? Look at its log, and at `libretto doctor`."
+    came = f"{state['state']} ({state['stage']}) at {state['progress']:.0%}, attempt {state['attempt']}; {lost}"
+    return Broken(f"a final state within {timeout_seconds:g} s", came, hint=hint)
 
 
 async def _close(connection: ClientConnection) -> None:
@@ -200,7 +197,7 @@ async def _receive(connection: ClientConnection, timeout_seconds: float) -> dict
 
 def _explain(lost: ConnectionClosed | TimeoutError) -> LineLost | Broken:
     if isinstance(lost, TimeoutError):
-        return LineLost("The socket fell silent")
+        return LineLost("then nothing more was heard")
     code = lost.rcvd.code if lost.rcvd else 1006
-    reason = f"The socket was closed with {code} {lost.rcvd.reason if lost.rcvd else ''}".strip()
+    reason = f"the socket was closed with {code} {lost.rcvd.reason if lost.rcvd else ''}".strip()
     return LineLost(reason, code) if code in PASSING_CODES else Broken("the socket to stay open", reason)

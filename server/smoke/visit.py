@@ -5,7 +5,7 @@ import html
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from server.smoke import documents, files
@@ -89,11 +89,16 @@ class Visit:
 
     async def watch_track(self) -> str:
         seen: list[JobState] = []
-        with self._terminal.follow_job() as screen:
-            async with aclosing(self._watcher.watch(self._created["job"]["id"], self._timeout_seconds)) as states:
-                async for state in states:
-                    seen.append(state)
-                    screen.show(state)
+        try:
+            with self._terminal.follow_job() as screen:
+                async with aclosing(self._watcher.watch(self._created["job"]["id"], self._timeout_seconds)) as states:
+                    async for state in states:
+                        seen.append(state)
+                        screen.show(state)
+        except Broken:
+            with suppress(Broken):  # nobody waits for it any more
+                await self._client.change(documents.CANCEL_JOB, id=self._created["job"]["id"])
+            raise
         self.making_seconds = time.perf_counter() - self._created_at
         _check_passage(seen)
         back = f", {_count(self._watcher.reconnects, 'reconnect')}" if self._watcher.reconnects else ""

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from storage.blobs import local, s3
+from storage.blobs import local
 from storage.blobs.keys import Blob, BlobMissing, InvalidKey, attempt_key, upload_key
 
 __all__ = ["Blob", "BlobMissing", "BlobStore", "InvalidKey", "attempt_key", "open_store", "upload_key"]
@@ -60,6 +61,8 @@ async def open_store(url: str, *, base_url: str, secret: bytes) -> BlobStore:
         case "file":
             return await local.open_folder(url, base_url=base_url, secret=secret)
         case "s3" | "gs":
-            return await s3.open_bucket(url)
+            s3 = import_module("storage.blobs.s3")  # half a second and 25 MB that a folder does not need
+            bucket: BlobStore = await s3.open_bucket(url)
+            return bucket
         case _:
             raise ValueError(f"BLOB_STORE_URL must begin with file://, s3:// or gs://, not {url.partition(':')[0]!r}")
