@@ -1,7 +1,7 @@
 """The queue: put work in, take work out, and say how it ended.
 
-A ring names a job, but whoever answers it takes the job whose turn it is (`storage.jobs.claim_next`): fairness is
-decided in the database, and one ring answered is one job begun.
+A ring names a job, but whoever answers it takes the job whose turn it is (`storage.jobs.claim_next`), and the next one
+after it: fairness is decided in the database.
 """
 
 import random
@@ -117,22 +117,26 @@ class Desk:
         self._interrupted.set()
 
     def answer(self, queue: Queue) -> None:
-        """Take the job whose turn it is in this queue, if there is one, and see it through."""
-        if self._closed.is_set():
-            return
+        """Take the jobs of this queue in their turn and see them through, until there are none: a ring only wakes."""
+        while not self._closed.is_set() and self._answer_once(queue):
+            pass
+
+    def _answer_once(self, queue: Queue) -> bool:
         try:
             lease = wait(jobs.claim_next(queue.name, worker=self._worker, running_per_user=queue.running_per_user))
         except (*database.LOST, TimeoutError) as error:
             log.warning("claim.failed", queue=queue.name, error=str(error))
-            return
-        if lease is not None:
-            with bound_contextvars(job_id=lease.job_id.hex, request_id=lease.request_id, attempt=lease.attempt):
-                self._count(+1)
-                try:
-                    with metrics.JOB_SECONDS.labels(lease.kind).time():
-                        self._see_through(lease)
-                finally:
-                    self._count(-1)
+            return False
+        if lease is None:
+            return False
+        with bound_contextvars(job_id=lease.job_id.hex, request_id=lease.request_id, attempt=lease.attempt):
+            self._count(+1)
+            try:
+                with metrics.JOB_SECONDS.labels(lease.kind).time():
+                    self._see_through(lease)
+            finally:
+                self._count(-1)
+        return True
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Whether all that runs has ended within this time."""

@@ -8,10 +8,14 @@ import strawberry
 
 from schema.context import Info
 from schema.nodes import Node, node_id
-from schema.pages import After, Connection, First, read_page
+from schema.pages import After, Connection, First
 from schema.reads import computed
+from schema.roots import Page
+from storage.access import OWNER
 from storage.credits import CreditEntry as CreditEntryRow
 from storage.rows import write_id
+
+CREDIT_ENTRIES = Page(CreditEntryRow, OWNER)
 
 
 @strawberry.enum(description="What a line of the ledger stands for.")
@@ -41,7 +45,6 @@ class CreditEntry(Node):
 
 @strawberry.type
 class CreditQuery:
-    @strawberry.field(description="The ledger of your account, newest first.")
+    @strawberry.field(description="The ledger of your account, newest first.", metadata={"reads": CREDIT_ENTRIES})
     async def credit_entries(self, info: Info, first: First, after: After = None) -> Connection[CreditEntry]:
-        user_id = info.context.viewer.require_user()
-        return await read_page(CreditEntryRow.filter(user_id=user_id), first, after)
+        return await CREDIT_ENTRIES.read(info.context, first, after)

@@ -13,9 +13,11 @@ from schema.mutation import mutation
 from schema.nodes import Node, node_id
 from schema.pages import After, Connection, First, read_page
 from schema.reads import computed, relation
+from schema.roots import One, Page
 from schema.ticker import tick
 from server import errors
 from storage import jobs, tracks
+from storage.access import OWNER, OWNER_AND_ADMINS
 from storage.jobs.rows import JobState as JobSnapshot
 from storage.lifecycle import State
 from storage.rows import read_id
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from schema.tracks import Track
 
 QUEUES_SECONDS = 1.0
+JOB = One(jobs.Job, OWNER_AND_ADMINS, "job")
+JOBS = Page(jobs.Job, OWNER, {"state": None})
 
 strawberry.enum(State, name="JobState", description="Where work stands; the last three are final.")
 
@@ -101,15 +105,13 @@ RetryJobResult = Annotated[JobRetried | NotFound | Conflict | InsufficientCredit
 
 @strawberry.type
 class JobQuery:
-    @strawberry.field(description="A job of yours.")
+    @strawberry.field(description="A job of yours.", metadata={"reads": JOB})
     async def job(self, info: Info, id: strawberry.ID) -> Job | None:  # noqa: A002 - the API's name
-        return Job.of(await jobs.find_job(info.context.viewer, read_id("job", id)))
+        return Job.of(await JOB.read(info.context, id))
 
-    @strawberry.field(description="Your jobs, newest first.")
+    @strawberry.field(description="Your jobs, newest first.", metadata={"reads": JOBS})
     async def jobs(self, info: Info, first: First, after: After = None, state: State | None = None) -> Connection[Job]:
-        user_id = info.context.viewer.require_user()
-        query = jobs.Job.filter(user_id=user_id)
-        return await read_page(query if state is None else query.filter(state=state), first, after)
+        return await JOBS.read(info.context, first, after, state=state)
 
     @strawberry.field(description="The jobs that failed for good, of everybody; for admins.")
     async def dead_letters(self, info: Info, first: First, after: After = None) -> Connection[Job]:
@@ -132,7 +134,10 @@ class JobMutation:
 
 @strawberry.type
 class JobSubscription:
-    @strawberry.subscription(description="One job: first as it stands, then as it changes; ends after its final state.")
+    @strawberry.subscription(
+        description="One job: first as it stands, then as it changes; ends after its final state.",
+        metadata={"shared": True},
+    )
     async def job_progress(self, info: Info, job_id: strawberry.ID) -> AsyncIterator[Job]:
         viewer = info.context.viewer
         viewer.require_user()
@@ -158,7 +163,9 @@ class JobSubscription:
                 info.context.forget()
                 yield Job.of(state)
 
-    @strawberry.subscription(description="How the queues do, as often as that changes; for admins.")
+    @strawberry.subscription(
+        description="How the queues do, as often as that changes; for admins.", metadata={"shared": True}
+    )
     async def queues(self, info: Info) -> AsyncIterator[list[QueueHealth]]:
         info.context.viewer.require_admin()
         async for health in tick(lambda: jobs.read_queue_health(QUEUES), QUEUES_SECONDS):

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Self, cast
 
 import strawberry
 
-from schema.reads import computed
+from schema.reads import NodeId
 from server.errors import NotFound
 from storage.rows import write_id
 
@@ -33,7 +33,6 @@ def node_id(kind: str) -> Any:
     """The id of a row as a client sees it, such as `track_0190…`."""
 
     def read(root: Any) -> strawberry.ID:
-        """Identifies this everywhere."""
         return strawberry.ID(write_id(kind, root.id))
 
-    return computed("id")(read)
+    return strawberry.field(resolver=read, metadata={"reads": NodeId(kind)}, description="Identifies this everywhere.")

@@ -7,7 +7,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from server.errors import NotFound, ValidationFailed
-from storage.rows import read_id, write_id
+from storage.rows import CURSOR, read_id, write_id
 
 MAX_PAGE = 100
 
@@ -47,7 +47,7 @@ async def read_page(query: QuerySet[Any], first: int, after: str | None) -> Conn
     if after is not None:
         query = query.filter(id__lt=_read_cursor(after))
     rows: list[Model] = await query.order_by("-id").limit(first + 1)
-    edges = [Edge(cursor=write_id("cursor", row.pk), node=row) for row in rows[:first]]
+    edges = [Edge(cursor=write_id(CURSOR, row.pk), node=row) for row in rows[:first]]
     return Connection(
         edges=edges,
         page_info=PageInfo(
@@ -61,6 +61,6 @@ async def read_page(query: QuerySet[Any], first: int, after: str | None) -> Conn
 
 def _read_cursor(text: str) -> object:
     try:
-        return read_id("cursor", text)
+        return read_id(CURSOR, text)
     except NotFound:
         raise ValidationFailed({"after": "This is not a cursor of ours"}) from None

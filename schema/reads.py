@@ -22,6 +22,13 @@ class Computed:
 
 
 @dataclass(frozen=True)
+class NodeId:
+    """A field that is the row's id, as clients see it."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
 class Relation:
     """A field that is another table's row, or rows: those whose `remote` column equals the `local` one."""
 

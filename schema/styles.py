@@ -3,7 +3,10 @@
 import strawberry
 
 from schema.nodes import Node, node_id
+from schema.roots import Whole
 from storage import styles
+
+STYLES = Whole(styles.Style, "name")
 
 
 @strawberry.type(description="A sound that a track can be made in.")
@@ -18,6 +21,6 @@ class Style(Node):
 
 @strawberry.type
 class StyleQuery:
-    @strawberry.field(description="The whole catalogue, by name.")
+    @strawberry.field(description="The whole catalogue, by name.", metadata={"reads": STYLES})
     async def styles(self) -> list[Style]:
-        return [Style.of(row) for row in await styles.list_styles()]
+        return await STYLES.read()

@@ -22,16 +22,21 @@ from schema.failures import (
 from schema.jobs import Job
 from schema.mutation import mutation
 from schema.nodes import Node, node_id
-from schema.pages import After, Connection, First, read_page
+from schema.pages import After, Connection, First
 from schema.reads import computed, relation
+from schema.roots import One, Page
 from schema.styles import Style
 from server import errors
 from storage import assets, covers, jobs, styles, tracks
+from storage.access import OWNER, OWNER_AND_ADMINS
 from storage.lifecycle import State
 from storage.rows import read_id
 
 MAX_TITLE = 120
 MAX_KEY = 255
+TRACK = One(tracks.Track, OWNER_AND_ADMINS, "track")
+TRACKS = Page(tracks.Track, OWNER, {"series_id": "series"})
+SERIES = Page(tracks.Series, OWNER)
 
 
 @strawberry.enum(description="Who may see a share page: nobody, whoever has the link, everybody.")
@@ -216,23 +221,19 @@ IncrementVisualVersionResult = Annotated[
 
 @strawberry.type
 class TrackQuery:
-    @strawberry.field(description="A track of yours.")
+    @strawberry.field(description="A track of yours.", metadata={"reads": TRACK})
     async def track(self, info: Info, id: strawberry.ID) -> Track | None:  # noqa: A002 - the API's name
-        return Track.of(await tracks.find_track(info.context.viewer, read_id("track", id)))
+        return Track.of(await TRACK.read(info.context, id))
 
-    @strawberry.field(description="Your tracks, newest first.")
+    @strawberry.field(description="Your tracks, newest first.", metadata={"reads": TRACKS})
     async def tracks(
         self, info: Info, first: First, after: After = None, series_id: strawberry.ID | None = None
     ) -> Connection[Track]:
-        query = tracks.Track.filter(user_id=info.context.viewer.require_user())
-        if series_id is not None:
-            query = query.filter(series_id=read_id("series", series_id))
-        return await read_page(query, first, after)
+        return await TRACKS.read(info.context, first, after, series_id=series_id)
 
-    @strawberry.field(description="Your series, newest first.")
+    @strawberry.field(description="Your series, newest first.", metadata={"reads": SERIES})
     async def series(self, info: Info, first: First, after: After = None) -> Connection[Series]:
-        user_id = info.context.viewer.require_user()
-        return await read_page(tracks.Series.filter(user_id=user_id), first, after)
+        return await SERIES.read(info.context, first, after)
 
 
 @strawberry.type

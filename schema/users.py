@@ -7,19 +7,22 @@ from enum import StrEnum
 from typing import Annotated
 
 import strawberry
-from jobs.engines.covers import accent_hue
 
+from jobs.engines.covers import accent_hue
 from schema.context import Context, Info
 from schema.failures import Conflict, NotAllowed, ValidationFailed
 from schema.mutation import mutation
 from schema.nodes import Node, node_id
+from schema.roots import One
 from server import errors
 from storage import passwords, tokens, users
+from storage.access import SELF
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
 PASSWORD_LENGTHS = range(8, 129)
 MAX_DISPLAY_NAME = 80
 MAX_STYLE_SEED = 2**31 - 1
+VIEWER = One(users.User, SELF)
 
 
 @strawberry.enum(description="What an account may do.")
@@ -87,10 +90,9 @@ RefreshSessionResult = Annotated[Session | NotAllowed, strawberry.union("Refresh
 
 @strawberry.type
 class UserQuery:
-    @strawberry.field(description="The account that asks.")
+    @strawberry.field(description="The account that asks.", metadata={"reads": VIEWER})
     async def viewer(self, info: Info) -> User | None:
-        info.context.viewer.require_user()
-        return User.of(await users.find_viewer(info.context.viewer))
+        return User.of(await VIEWER.read(info.context))
 
 
 @strawberry.type
@@ -114,7 +116,8 @@ class UserMutation:
     @mutation
     async def log_in(self, info: Info, input: LogInInput) -> LogInResult | None:  # noqa: A002 - the API's name
         """Open a session with an address and a password."""
-        user = await users.find_by_email(_normal(input.email)) if "\x00" not in input.email else None
+        email = _normal(input.email)
+        user = await users.find_by_email(email) if EMAIL.fullmatch(email) else None
         if not await passwords.is_password(input.password[:1024], user.password_hash if user else None) or user is None:
             raise errors.NotAllowed("The address or the password is wrong")
         days = info.context.settings.refresh_token_days

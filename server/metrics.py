@@ -8,6 +8,9 @@ LONG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 120, 300, 900, 1800, 3600)
 REQUEST_SECONDS = Histogram(
     "libretto_request_duration_seconds", "Answering HTTP requests", ("route", "status"), buckets=QUICK
 )
+OPERATIONS_UNCOVERED = Counter(
+    "libretto_documents_uncovered_total", "Documents that no plan covers, by the field that is to blame", ("field",)
+)
 OPERATION_SECONDS = Histogram(
     "libretto_operation_duration_seconds", "Executing GraphQL operations", ("type", "outcome"), buckets=QUICK
 )

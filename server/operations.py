@@ -37,16 +37,8 @@ class Operations:
         began = time.perf_counter()
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                result = execute(
-                    core,
-                    operation.node,
-                    context_value=context,
-                    variable_values=dict(variables),
-                    operation_name=operation.name,
-                    executor_class=schema.execution_context_class,
-                    hide_suggestions=True,
-                )
-                done = result if isinstance(result, ExecutionResult) else await result
+                planned = await answer_by_plan(operation, variables, context)
+                done = await execute_fully(operation, variables, context) if planned is None else planned
         except TimeoutError:
             problem = GraphQLError(f"This took longer than {DEADLINE_SECONDS:.0f} s", extensions={"code": "TIMED_OUT"})
             done = ExecutionResult(None, [problem])
@@ -64,7 +56,7 @@ class Operations:
         results = await _await(
             subscribe(
                 core,
-                operation.node,
+                operation.document.node,
                 context_value=context,
                 variable_values=dict(variables),
                 operation_name=operation.name,
@@ -77,7 +69,6 @@ class Operations:
             return
         try:
             async for result in results:
-                metrics.EVENTS_SENT.inc()
                 yield self._phrase(result, operation, context)
         except GraphQLError as error:
             yield self._phrase(ExecutionResult(None, [error]), operation, context)
@@ -89,6 +80,32 @@ class Operations:
         if result.errors:
             payload = {"errors": [phrase_error(error, context.request_id) for error in result.errors]} | payload
         return payload
+
+
+async def answer_by_plan(
+    operation: Operation, variables: Mapping[str, Any], context: Context
+) -> ExecutionResult | None:
+    """What the operation's plan answers; None when there is no plan, or when the answer is an error."""
+    values = operation.read_variables(variables)
+    plan = None if values is None else operation.find_plan(values, context.viewer)
+    if plan is None or values is None:
+        return None
+    data = await plan.run(values, context)
+    return None if data is None else ExecutionResult(data, None)
+
+
+async def execute_fully(operation: Operation, variables: Mapping[str, Any], context: Context) -> ExecutionResult:
+    """What the executor answers, field by field."""
+    result = execute(
+        core,
+        operation.document.node,
+        context_value=context,
+        variable_values=dict(variables),
+        operation_name=operation.name,
+        executor_class=schema.execution_context_class,
+        hide_suggestions=True,
+    )
+    return result if isinstance(result, ExecutionResult) else await result
 
 
 async def _await(value: Any) -> Any:

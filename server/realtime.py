@@ -20,10 +20,11 @@ from schema.context import Context
 from schema.documents import DocumentErrors
 from server import metrics
 from server.auth import Gatekeeper
+from server.cohorts import Cohorts
 from server.errors import LibrettoError, Refusal, Unauthenticated
 from server.graphql import Asked, new_request_id
 from server.logs import bound_contextvars, get_logger
-from server.operations import Operations, is_unexecuted, refuse
+from server.operations import Operations, refuse
 from server.resources import Resources
 
 PROTOCOL = "graphql-transport-ws"
@@ -73,6 +74,7 @@ class Sockets:
         self.operations = operations
         self.gatekeeper = gatekeeper
         self.init_seconds = init_seconds
+        self.cohorts = Cohorts(operations)
         self._open: set[Socket] = set()
         self._emptied = asyncio.Event()
         self._draining = False
@@ -248,13 +250,15 @@ class Socket:
     async def _run(self, operation_id: str, payload: dict[str, Any], context: Context) -> dict[str, Any]:
         """Send every result; answers with the message that ends the operation."""
         try:
-            asked, operations = Asked.of(payload), self._sockets.operations
-            operation = operations.find(asked.query, asked.name, asked.variables)
-            async with aclosing(operations.stream(operation, asked.variables, context)) as results:
-                async for result in results:
-                    if is_unexecuted(result):
-                        return {"type": "error", "payload": result["errors"]}
-                    await self._send({"id": operation_id, "type": "next", "payload": result})
+            asked = Asked.of(payload)
+            operation = self._sockets.operations.find(asked.query, asked.name, asked.variables)
+            head = f'{{"id":{orjson.dumps(operation_id).decode()},"type":"next","payload":'
+            async with aclosing(self._sockets.cohorts.watch(operation, asked.variables, context)) as frames:
+                async for frame in frames:
+                    if frame.errors is not None:
+                        return {"type": "error", "payload": frame.errors}
+                    await self._send_text(f"{head}{frame.text}}}")
+                    metrics.EVENTS_SENT.inc()
         except (LibrettoError, DocumentErrors) as error:
             return {"type": "error", "payload": refuse(error, context.request_id)["errors"]}
         except Closing:
@@ -276,7 +280,9 @@ class Socket:
             await asyncio.sleep(PING_SECONDS)
 
     async def _send(self, message: dict[str, Any]) -> None:
-        text = orjson.dumps(message).decode()
+        await self._send_text(orjson.dumps(message).decode())
+
+    async def _send_text(self, text: str) -> None:
         try:
             async with asyncio.timeout(WRITE_SECONDS), self._write_lock:
                 if self._websocket.application_state is WebSocketState.CONNECTED:

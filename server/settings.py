@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     redis_url: str = Field("", description="`redis://…`, `rediss://…` or `unix://…`; empty means embedded Valkey")
     blob_store_url: str = Field(
         "",
-        description="`file://…`, `s3://bucket?endpoint=…&region=…&path_style=…` or `gs://…`; empty: a folder in the home",
+        description="`file://…`, `s3://bucket?endpoint=…&region=…&path_style=…` or `gs://…`; empty: in the home",
     )
     secret_key: SecretStr = Field(SecretStr(""), description="Signs tokens and links; empty means one kept in the home")
     access_token_seconds: int = Field(900, ge=30, description="Life of an access token")

@@ -1,8 +1,10 @@
 """Who asks: every finder takes a Viewer, and finds only what that viewer may see."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
+
+from tortoise.queryset import QuerySet
 
 from server.errors import NotAllowed, Unauthenticated
 
@@ -36,3 +38,34 @@ class Viewer:
 
 
 ANONYMOUS = Viewer()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which rows of a table a viewer may see: one rule, for queries of the ORM and for SQL of our own."""
+
+    owner_column: str | None  # None: everybody may see every row
+    admins_see_all: bool = False
+
+    def binds(self, viewer: Viewer) -> bool:
+        """Whether the viewer sees only some of the rows."""
+        return self.owner_column is not None and not (self.admins_see_all and viewer.is_admin)
+
+    def values(self, viewer: Viewer) -> list[UUID]:
+        """What SQL that binds the owner is given; raises Unauthenticated when nobody asks for what is owned."""
+        if self.owner_column is None:
+            return []
+        user_id = viewer.require_user()
+        return [user_id] if self.binds(viewer) else []
+
+    def restrict(self, query: QuerySet[Any], viewer: Viewer) -> QuerySet[Any]:
+        """The query, narrowed to what the viewer may see; raises Unauthenticated as `values` does."""
+        for value in self.values(viewer):
+            query = query.filter(**{str(self.owner_column): value})
+        return query
+
+
+EVERYBODY = Scope(None)
+OWNER = Scope("user_id")
+OWNER_AND_ADMINS = Scope("user_id", admins_see_all=True)
+SELF = Scope("id")

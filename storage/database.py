@@ -25,6 +25,13 @@ ROW_MODULES = (
 )
 LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
+SESSION = {
+    "idle_in_transaction_session_timeout": "10s",  # a frozen process must not keep its rows from the reaper
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+
 Record = dict[str, Any]
 AfterCommit = Callable[[], Awaitable[None]]
 
@@ -46,7 +53,10 @@ def configuration(url: str, pool_size: int = 10) -> dict[str, Any]:
         "maxsize": pool_size,
         "application_name": query.pop("application_name", "libretto"),
         "command_timeout": 60,
+        "reset": end_transaction,
     }
+    if query.get("statement_cache_size") != "0":  # a pooler, which that is for, refuses settings that it does not know
+        credentials["server_settings"] = SESSION
     if "sslmode" in query:
         credentials["ssl"] = query.pop("sslmode")
     credentials |= {name: int(value) if value.isdigit() else value for name, value in query.items()}
@@ -58,6 +68,12 @@ def configuration(url: str, pool_size: int = 10) -> dict[str, Any]:
         "use_tz": True,
         "timezone": "UTC",
     }
+
+
+async def end_transaction(connection: asyncpg.Connection) -> None:
+    """What the pool does with a connection that comes back; nobody here changes its state in any other way."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
 
 
 async def open_database(url: str, pool_size: int = 10) -> None:
@@ -80,6 +96,20 @@ async def fetch_one(sql: str, *values: object) -> Record | None:
     """The first row of one statement."""
     rows = await fetch(sql, *values)
     return rows[0] if rows else None
+
+
+async def fetch_records(sql: str, *values: object) -> list[Any]:
+    """Run one statement that only reads, for the driver's own records; once more if the connection was lost."""
+    client = connections.get("default")
+    for is_last in (False, True):
+        try:
+            async with client.acquire_connection() as connection:
+                records: list[Any] = await connection.fetch(sql, *values)
+                return records
+        except LOST:
+            if is_last:
+                raise
+    return []
 
 
 async def read(sql: str, *values: object) -> list[Record]:

@@ -145,7 +145,7 @@ class Hub:
                     group.create_task(self._send_wishes(connection))
                     group.create_task(self._ping(connection))
                     group.create_task(self._receive(connection))
-            except* (RedisError, OSError, TimeoutError) as errors:
+            except* (RedisError, TimeoutError, *LOST) as errors:
                 log.warning("hub.disconnected", error=str(errors.exceptions[0]))
             finally:
                 self._connected = False
@@ -186,10 +186,15 @@ class Hub:
 
     def _deliver(self, topic: str, payload: bytes) -> None:
         feeds = self._feeds.get(topic)
-        if feeds:
+        if not feeds:
+            return
+        try:
             state = JobState.decode(payload)
-            for feed in feeds:
-                feed.offer(state)
+        except (ValueError, TypeError, KeyError):
+            log.warning("event.unreadable", topic=topic)  # of another version of Libretto; the next reading brings it
+            return
+        for feed in feeds:
+            feed.offer(state)
 
     async def _keep_rereading(self) -> None:
         while True:

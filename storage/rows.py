@@ -10,6 +10,8 @@ from tortoise.models import Model
 
 from server.errors import NotFound
 
+CURSOR = "cursor"  # what the ids of cursors begin with
+
 
 def new_id() -> UUID:
     """A UUID of version 7: its order is the order of creation, to the millisecond."""

@@ -60,8 +60,3 @@ async def write_catalogue(catalogue: Iterable[tuple[str, str, str]] = CATALOGUE)
 async def find_style(row_id: UUID) -> Style | None:
     """A style of the catalogue; everybody may see them all."""
     return await Style.get_or_none(id=row_id)
-
-
-async def list_styles() -> list[Style]:
-    """The whole catalogue, by name."""
-    return await Style.all().order_by("name")

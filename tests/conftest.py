@@ -1,27 +1,21 @@
 """One studio for the whole run, and the storage of its home for those who look behind the API."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest
 import pytest_asyncio
 
 from server.resources import Resources, open_resources
-from tests.studio import Person, Studio
+from tests.studio import Person, Studio, running_studio
 
 ADMIN = "admin@example.org"
 
 
 @pytest_asyncio.fixture(scope="session")
-async def studio(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Studio]:
+async def studio() -> AsyncIterator[Studio]:
     """The product, running; tests share it and keep apart by making their own people."""
-    home: Path = tmp_path_factory.mktemp("studio")
-    running = Studio(home, environment={"LIBRETTO_ADMIN_EMAILS": ADMIN, "CREDITS_AT_SIGN_UP": "1000"})
-    try:
-        await running.start()
+    environment = {"LIBRETTO_ADMIN_EMAILS": ADMIN, "CREDITS_AT_SIGN_UP": "1000"}
+    async with running_studio(environment) as running:
         yield running
-    finally:
-        await running.stop()
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -51,6 +52,18 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+@asynccontextmanager
+async def running_studio(environment: dict[str, str]) -> AsyncIterator["Studio"]:
+    """A studio in a home of its own, outside of the test run's folder, which PostgreSQL's user could not pass."""
+    with tempfile.TemporaryDirectory(prefix="libretto-studio-", ignore_cleanup_errors=True) as home:
+        studio = Studio(Path(home), environment=environment)
+        try:
+            await studio.start()
+            yield studio
+        finally:
+            await studio.stop()
 
 
 @dataclass

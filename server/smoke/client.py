@@ -67,8 +67,8 @@ class Client:
         payload = _read_json(answer)
         if payload.get("errors") or not isinstance(payload.get("data"), dict):
             raise Broken("an answer without errors", answer.text, request_id=self._request_id)
-        data: Answer = payload["data"]
-        return data
+        answered: Answer = payload["data"]
+        return answered
 
     async def change(self, mutation: str, **variables: Any) -> Answer:
         """What a mutation answers; a Failure is a reason to stop."""

@@ -20,7 +20,8 @@ LEASE_SECONDS = 15  # a killed worker's job is taken up again within this plus o
 MAX_CRASHES = 3  # a job that took this many workers down with it is not given to another
 
 INSERT = """
-WITH waiting AS (SELECT turn, user_id, priority FROM jobs WHERE state = 'QUEUED' AND queue = $4::varchar)
+WITH waiting AS NOT MATERIALIZED (
+    SELECT turn, user_id, priority FROM jobs WHERE state = 'QUEUED' AND queue = $4::varchar)
 INSERT INTO jobs (id, user_id, kind, queue, state, stage, progress, message, version, attempt, max_attempts,
     crash_count, round, priority, available_at, lease_token, parent_id, subject_id, payload, request_id, created_at,
     turn)
@@ -28,7 +29,7 @@ VALUES ($1, $2, $3, $4::varchar, 'QUEUED', 'queued', 0, '', 1, 0, $5,
     0, 0, $6, now() + make_interval(secs => $7), 0, $8, $9, $10, $11, now(),
     greatest(
         (SELECT turn + 1 FROM waiting WHERE user_id = $2 ORDER BY turn DESC LIMIT 1),
-        coalesce((SELECT turn FROM waiting WHERE priority = $6 ORDER BY turn LIMIT 1), 0)
+        coalesce((SELECT turn - 1 FROM waiting WHERE priority = $6 ORDER BY turn LIMIT 1), 0)
             + (SELECT count(*) FROM jobs WHERE state = 'RENDERING' AND queue = $4::varchar AND user_id = $2)))
 RETURNING *"""
 
@@ -112,7 +113,7 @@ async def insert_job(
 ) -> JobState:
     """A new QUEUED job, in the transaction of what it works on.
 
-    Its turn is one after the user's last, or beside whoever is next: a flood of one user stands behind
+    Its turn is one after the user's last, or just before whoever is next: a flood of one user stands behind
     another's first job, and the claim needs no more than an index.
     """
     encoded = orjson.dumps(payload or {}, default=str).decode()

@@ -193,13 +193,13 @@ def test_aliases_of_a_sensitive_mutation_are_root_fields() -> None:
         limits.check_limits(measure(hidden))
 
 
-def test_introspection_query_fits_once() -> None:
+def test_introspection_query_fits() -> None:
     source = get_introspection_query(
         input_value_deprecation=True, directive_is_repeatable=True, schema_description=True, specified_by_url=True
     )
     once = limits.measure(SCHEMA, limits.parse_document(source), None, {})
     limits.check_limits(once)
-    assert limits.MAX_COST / 3 < once.cost < limits.MAX_COST
+    assert once.cost < limits.MAX_COST
     nested = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }"
     assert cost(nested) > cost("{ __schema { types { fields { name } } } }") * 4
 
@@ -308,7 +308,7 @@ def test_fields_and_inline_fragments_may_not_nest_without_end() -> None:
         (Measure(1, 31, 1, 0, 0), limits.DocumentTooComplex, "number of aliases of this document reaches 31"),
         (Measure(1, 0, 11, 0, 0), limits.DocumentTooComplex, "number of root fields of this document reaches 11"),
         (Measure(1, 0, 1, 51, 0), limits.DocumentTooComplex, "number of directives of this document reaches 51"),
-        (Measure(1, 0, 1, 0, 1_001), limits.DocumentTooComplex, "cost of this document reaches 1001; at most 1000"),
+        (Measure(1, 0, 1, 0, 5_001), limits.DocumentTooComplex, "cost of this document reaches 5001; at most 5000"),
     ],
 )
 def test_refusal_names_the_limit_and_the_measure(measured: Measure, refusal: type[Exception], message: str) -> None:

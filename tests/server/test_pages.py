@@ -1,16 +1,12 @@
 """The public pages over a real socket, with real rows and files behind them."""
 
-import asyncio
 import base64
 import hashlib
 import io
 import json
 import re
 import secrets
-import socket
 import wave
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,26 +15,21 @@ import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
-import uvicorn
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 
 from jobs.formats.peaks import write_peaks
-from server import pages, transfers
-from server.embedded import Embedded
 from server.pages import palette
 from server.pages.answers import Page, show
 from server.pages.markup import Markup
 from server.pages.oembed import read_slug
-from server.resources import Resources, open_resources
-from server.settings import Settings
+from server.resources import Resources
 from storage import tracks, users
 from storage.assets import Asset
 from storage.covers import keep_cover
 from storage.lifecycle import State
-from storage.migrate import migrate
 from storage.tracks import Track
+from tests.studio import Studio
 
 SECONDS = 4.0
 RATE = 8000
@@ -63,44 +54,6 @@ ALL_PATHS = (
     "/oembed?url={url}",
     "/share/none",
 )
-
-
-@dataclass(frozen=True)
-class LocalStudio:
-    """What these tests need of the product."""
-
-    settings: Settings
-    client: httpx.AsyncClient
-
-
-@pytest_asyncio.fixture(scope="session")
-async def resources(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Resources]:
-    home = tmp_path_factory.mktemp("pages")
-    services = Embedded(home, durable=False)
-    services.start()
-    listener = socket.create_server(("127.0.0.1", 0))
-    settings = Settings(
-        _env_file=None,
-        libretto_home=home,
-        port=listener.getsockname()[1],
-        database_url=services.database_url,
-        redis_url=services.redis_url,
-    )
-    await migrate(settings.database_url)
-    async with open_resources(settings) as opened:
-        app = Starlette(routes=[*transfers.routes(opened.blobs), *pages.routes(opened)])
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        yield opened
-        server.should_exit = True
-        await task
-    services.stop()
-
-
-@pytest_asyncio.fixture(scope="session")
-async def studio(resources: Resources) -> AsyncIterator[LocalStudio]:
-    async with httpx.AsyncClient(base_url=resources.settings.base_url) as client:
-        yield LocalStudio(resources.settings, client)
 
 
 class Reader(HTMLParser):
@@ -214,13 +167,13 @@ async def shared_track(resources: Resources, tmp_path: Path) -> Track:
     return await make_shared_track(resources, tmp_path)
 
 
-async def read(studio: LocalStudio, path: str) -> Reader:
+async def read(studio: Studio, path: str) -> Reader:
     answer = await studio.client.get(path)
     assert answer.status_code == 200, answer.text
     return Reader(answer.text)
 
 
-async def test_share_page_shows_the_song_and_who_made_it(studio: LocalStudio, shared_track: Track) -> None:
+async def test_share_page_shows_the_song_and_who_made_it(studio: Studio, shared_track: Track) -> None:
     answer = await studio.client.get(f"/share/{shared_track.slug}")
     page = Reader(answer.text)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -235,7 +188,7 @@ async def test_share_page_shows_the_song_and_who_made_it(studio: LocalStudio, sh
 
 
 async def test_private_unfinished_and_missing_tracks_cannot_be_told_apart(
-    studio: LocalStudio, resources: Resources, tmp_path: Path
+    studio: Studio, resources: Resources, tmp_path: Path
 ) -> None:
     private = await make_shared_track(resources, tmp_path, visibility="PRIVATE")
     unfinished = await make_shared_track(resources, tmp_path, status=State.RENDERING)
@@ -254,13 +207,13 @@ def without_id(headers: httpx.Headers) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name not in ("x-request-id", "date")}
 
 
-async def test_track_that_becomes_private_is_gone(studio: LocalStudio, shared_track: Track) -> None:
+async def test_track_that_becomes_private_is_gone(studio: Studio, shared_track: Track) -> None:
     assert (await studio.client.get(f"/share/{shared_track.slug}")).status_code == 200
     await tracks.update_track(shared_track, title=None, visibility="PRIVATE")
     assert (await studio.client.get(f"/share/{shared_track.slug}")).status_code == 404
 
 
-async def test_hostile_texts_stay_texts(studio: LocalStudio, resources: Resources, tmp_path: Path) -> None:
+async def test_hostile_texts_stay_texts(studio: Studio, resources: Resources, tmp_path: Path) -> None:
     track = await make_shared_track(resources, tmp_path, title=HOSTILE, prompt=HOSTILE, display_name=HOSTILE[:80])
     for path in (f"/share/{track.slug}", f"/embed/{track.slug}"):
         answer = await studio.client.get(path)
@@ -274,7 +227,7 @@ async def test_hostile_texts_stay_texts(studio: LocalStudio, resources: Resource
     assert record["name"].endswith("$title txt.exe &amp;")
 
 
-async def test_only_the_script_and_style_that_we_wrote_may_run(studio: LocalStudio, shared_track: Track) -> None:
+async def test_only_the_script_and_style_that_we_wrote_may_run(studio: Studio, shared_track: Track) -> None:
     for path in (f"/share/{shared_track.slug}", f"/embed/{shared_track.slug}"):
         answer = await studio.client.get(path)
         page, policy = Reader(answer.text), answer.headers["content-security-policy"]
@@ -294,7 +247,7 @@ def test_files_of_a_bucket_are_let_in_by_their_origin_alone() -> None:
     assert "script-src 'none'" in policy
 
 
-async def test_pages_load_nothing_from_anywhere_else(studio: LocalStudio, shared_track: Track) -> None:
+async def test_pages_load_nothing_from_anywhere_else(studio: Studio, shared_track: Track) -> None:
     for path in ("/", "/policy", f"/share/{shared_track.slug}", f"/embed/{shared_track.slug}"):
         page = await read(studio, path)
         loaded = [attrs["src"] for _, attrs in page.tags if "src" in attrs]
@@ -303,7 +256,7 @@ async def test_pages_load_nothing_from_anywhere_else(studio: LocalStudio, shared
 
 
 async def test_unlisted_tracks_ask_not_to_be_indexed(
-    studio: LocalStudio, resources: Resources, tmp_path: Path, shared_track: Track
+    studio: Studio, resources: Resources, tmp_path: Path, shared_track: Track
 ) -> None:
     unlisted = await make_shared_track(resources, tmp_path, visibility="UNLISTED")
     answer = await studio.client.get(f"/share/{unlisted.slug}")
@@ -313,7 +266,7 @@ async def test_unlisted_tracks_ask_not_to_be_indexed(
     assert "robots" not in Reader(answer.text).meta
 
 
-async def test_previews_lead_to_a_picture_and_to_the_song(studio: LocalStudio, shared_track: Track) -> None:
+async def test_previews_lead_to_a_picture_and_to_the_song(studio: Studio, shared_track: Track) -> None:
     page = await read(studio, f"/share/{shared_track.slug}")
     url = f"{studio.settings.base_url}/share/{shared_track.slug}"
     expected = {
@@ -336,7 +289,7 @@ async def test_previews_lead_to_a_picture_and_to_the_song(studio: LocalStudio, s
     assert page.record["audio"]["contentUrl"] == page.meta["og:audio"]
 
 
-async def test_download_is_saved_under_the_title(studio: LocalStudio, shared_track: Track) -> None:
+async def test_download_is_saved_under_the_title(studio: Studio, shared_track: Track) -> None:
     page = await read(studio, f"/share/{shared_track.slug}")
     link = next(attrs["href"] for attrs in page.all("a") if "download" in attrs)
     answer = await studio.client.get(link)
@@ -344,7 +297,7 @@ async def test_download_is_saved_under_the_title(studio: LocalStudio, shared_tra
 
 
 async def test_cover_that_is_being_drawn_shows_as_a_drawing(
-    studio: LocalStudio, resources: Resources, shared_track: Track
+    studio: Studio, resources: Resources, shared_track: Track
 ) -> None:
     await put_cover(resources, shared_track, 2, is_drawn=False)
     page = await read(studio, f"/share/{shared_track.slug}")
@@ -354,16 +307,14 @@ async def test_cover_that_is_being_drawn_shows_as_a_drawing(
     assert f"/covers/{shared_track.id.hex}/1/" in picture.headers["location"]
 
 
-async def test_page_works_when_the_waveform_is_gone(
-    studio: LocalStudio, resources: Resources, shared_track: Track
-) -> None:
+async def test_page_works_when_the_waveform_is_gone(studio: Studio, resources: Resources, shared_track: Track) -> None:
     await resources.blobs.delete(f"jobs/{shared_track.id.hex}/t/peaks.json")
     page = await read(studio, f"/share/{shared_track.slug}")
     assert page.all("path", id="bars")[0]["d"] == ""
     assert page.all("audio")
 
 
-async def test_only_the_embed_may_be_framed(studio: LocalStudio, shared_track: Track) -> None:
+async def test_only_the_embed_may_be_framed(studio: Studio, shared_track: Track) -> None:
     for path in ALL_PATHS:
         url = f"{studio.settings.base_url}/share/{shared_track.slug}"
         answer = await studio.client.get(path.format(slug=shared_track.slug, url=url))
@@ -375,7 +326,7 @@ async def test_only_the_embed_may_be_framed(studio: LocalStudio, shared_track: T
         assert "set-cookie" not in answer.headers
 
 
-async def test_page_that_did_not_change_is_not_sent_again(studio: LocalStudio, shared_track: Track) -> None:
+async def test_page_that_did_not_change_is_not_sent_again(studio: Studio, shared_track: Track) -> None:
     path = f"/share/{shared_track.slug}"
     first = await studio.client.get(path)
     assert first.headers["cache-control"] == "public, max-age=60"
@@ -386,14 +337,14 @@ async def test_page_that_did_not_change_is_not_sent_again(studio: LocalStudio, s
     assert changed.status_code == 200
 
 
-async def test_head_tells_what_get_would(studio: LocalStudio, shared_track: Track) -> None:
+async def test_head_tells_what_get_would(studio: Studio, shared_track: Track) -> None:
     for path in ("/", "/policy", f"/share/{shared_track.slug}", f"/embed/{shared_track.slug}"):
         head, got = await studio.client.head(path), await studio.client.get(path)
         assert (head.status_code, head.content) == (200, b"")
         assert without_id(head.headers) == without_id(got.headers)
 
 
-async def test_oembed_describes_our_own_pages(studio: LocalStudio, shared_track: Track) -> None:
+async def test_oembed_describes_our_own_pages(studio: Studio, shared_track: Track) -> None:
     url = f"{studio.settings.base_url}/share/{shared_track.slug}"
     page = await read(studio, f"/share/{shared_track.slug}")
     found = page.all("link", type="application/json+oembed")[0]["href"]
@@ -433,7 +384,7 @@ async def test_oembed_describes_our_own_pages(studio: LocalStudio, shared_track:
     ],
 )
 async def test_oembed_refuses_what_is_not_ours(
-    studio: LocalStudio, shared_track: Track, query: dict[str, str], status: int
+    studio: Studio, shared_track: Track, query: dict[str, str], status: int
 ) -> None:
     base = studio.settings.base_url
     known = {"base": base, "slug": shared_track.slug, "ours": f"{base}/share/{shared_track.slug}"}
@@ -448,7 +399,7 @@ def test_share_links_are_known_below_a_path_too() -> None:
     assert read_slug("https://a.org@evil.org/share/abc", "https://a.org") is None
 
 
-async def test_front_page_has_a_query_that_can_be_copied(studio: LocalStudio) -> None:
+async def test_front_page_has_a_query_that_can_be_copied(studio: Studio) -> None:
     page = await read(studio, "/")
     command = next(text for text in page.texts["code"] if text.startswith("curl"))
     assert f"curl {studio.settings.base_url}/graphql " in command
@@ -457,7 +408,7 @@ async def test_front_page_has_a_query_that_can_be_copied(studio: LocalStudio) ->
     assert {"href": "/policy"} in page.all("a")
 
 
-async def test_policy_and_robots_are_there(studio: LocalStudio) -> None:
+async def test_policy_and_robots_are_there(studio: Studio) -> None:
     assert "No impersonation" in (await read(studio, "/policy")).texts["h2"]
     robots = await studio.client.get("/robots.txt")
     assert "Disallow: /graphql" in robots.text.splitlines()

@@ -55,6 +55,7 @@ def block_peaks(samples: Signal, beat: Beat = lambda: None, *, above: float = 0.
     kernel = _kernel()
     reach = _TAPS // 2
     for channel in samples:
+        beat()
         padded = np.zeros(blocks * PEAK_BLOCK + 2 * reach, np.float32)
         padded[reach : reach + len(channel)] = channel
         own = padded[reach : reach + blocks * PEAK_BLOCK].reshape(blocks, PEAK_BLOCK)
@@ -71,7 +72,8 @@ def block_peaks(samples: Signal, beat: Beat = lambda: None, *, above: float = 0.
 
 def true_peak_dbtp(samples: Signal, beat: Beat = lambda: None) -> float:
     """The highest point of the curve through the samples."""
-    highest = float(np.abs(samples).max(initial=0.0))
+    highest = max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
+    beat()
     peaks = block_peaks(samples, beat, above=highest * 0.6)
     return float(20 * np.log10(max(float(peaks.max(initial=0.0)), 1e-7)))
 

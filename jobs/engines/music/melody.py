@@ -24,6 +24,7 @@ _CELLS = (
 _MOTIF_STEPS = 2 * STEPS_PER_BAR
 _PHRASE = ("a", "a'", "b", "a''")  # four motifs of two bars
 _BREATH_STEPS = 3
+_WIDEST_LEAP = 7
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,10 @@ class _Writer:
         octave, degree = divmod(place + self._scale.index(self._centre % 12), 7)
         base = self._centre - (self._centre - self._scale[0]) % 12
         wanted = base + 12 * octave + (self._scale[degree] - self._scale[0]) % 12
+        wanted = min(max(wanted, LOWEST + self._drop + 1), HIGHEST + self._drop - 1)
         tones = chord.tones if is_strong else _scale_over(self._scale, chord.tones)
         pitch = nearest(wanted, tones)
-        if abs(pitch - before) > 9:
+        if abs(pitch - before) > _WIDEST_LEAP:
             pitch = nearest((wanted + before) / 2, tones)
         return self._kept(pitch)
 

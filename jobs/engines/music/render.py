@@ -148,4 +148,5 @@ def _write_master(mix: Signal, m4a: Path, wav: Path, progress: _Progress) -> tup
             encoder.write(block)
             writer.write(block)
             progress.move(_MIXED + (start + block.shape[1]) / samples * 0.95 * (1 - _MIXED), "encoding")
+        progress.beat()
         return integrated_lufs(segment_energies(mix, progress.beat)), true_peak_dbtp(mix, progress.beat)

@@ -1,0 +1,97 @@
+"""The SQL of one root field: a page or a row at the bottom, and the relations joined onto it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tortoise.models import Model
+
+from schema.reads import Relation
+
+
+def table_of(model: type[Model]) -> str:
+    """The table's name."""
+    return f'"{model._meta.db_table}"'  # noqa: SLF001 - Tortoise's own way to ask
+
+
+class Statement:
+    """Gathers the columns and joins that a shape needs; each column has its place in the record."""
+
+    def __init__(self) -> None:
+        self._columns: list[str] = []
+        self._joins: list[str] = []
+        self._aliases = 0
+
+    def column(self, alias: str, name: str) -> int:
+        """The place of a column in the record."""
+        return self.expression(f'{alias}."{name}"')
+
+    def expression(self, sql: str) -> int:
+        """The place of an expression in the record."""
+        if sql not in self._columns:
+            self._columns.append(sql)
+        return self._columns.index(sql)
+
+    def join_one(self, relation: Relation, parent: str) -> str:
+        """Join the one row of a relation; its alias, whose columns are all NULL when there is none."""
+        alias = self.new_alias()
+        if relation.remote == "id":
+            on = conditions(relation, alias, parent)
+            self._joins.append(f"LEFT JOIN {table_of(relation.table())} {alias} ON {on}")
+        else:
+            rows = rows_of(relation.table(), [conditions(relation, "", parent)], f'ORDER BY "{relation.order}" LIMIT 1')
+            self._joins.append(f"LEFT JOIN LATERAL ({rows}) {alias} ON true")
+        return alias
+
+    def join_many(self, relation: Relation, parent: str, alias: str, inner: "Statement") -> str:
+        """Join the rows of a relation as one JSON array of arrays; the expression that holds it."""
+        row = f"json_build_array({inner.columns})"
+        rows = f'SELECT json_agg({row} ORDER BY {alias}."{relation.order}") AS rows'
+        source = f"FROM {table_of(relation.table())} {alias} {inner.joins}"
+        self._joins.append(
+            f"LEFT JOIN LATERAL ({rows} {source} WHERE {conditions(relation, alias, parent)}) all_{alias} ON true"
+        )
+        return f"all_{alias}.rows"
+
+    def new_alias(self, prefix: str = "t") -> str:
+        """A name that nothing else in the statement has."""
+        self._aliases += 1
+        return f"{prefix}{self._aliases}"
+
+    @property
+    def columns(self) -> str:
+        return ", ".join(self._columns) or "NULL"
+
+    @property
+    def joins(self) -> str:
+        return " ".join(self._joins)
+
+
+def conditions(relation: Relation, alias: str, parent: str) -> str:
+    """When a row belongs to the parent's; without an alias, of the only table at hand."""
+    own = f"{alias}." if alias else ""
+    parts = [f'{own}"{relation.remote}" = {parent}."{relation.local}"']
+    parts += [f'{own}"{name}" = {_literal(value)}' for name, value in relation.where.items()]
+    if relation.matching is not None:
+        mine, theirs = relation.matching
+        parts.append(f'{own}"{theirs}" = {parent}."{mine}"')
+    return " AND ".join(parts)
+
+
+def select(statement: Statement, alias: str, rows: str, order: str = "") -> str:
+    """The whole statement over the rows at the bottom."""
+    return f"SELECT {statement.columns} FROM ({rows}) {alias} {statement.joins} {order}".strip()  # noqa: S608 - from declarations
+
+
+def rows_of(table: type[Model], parts: Sequence[str] = (), order: str = "") -> str:
+    """The rows at the bottom."""
+    wanted = f"WHERE {' AND '.join(parts)} " if parts else ""
+    return f"SELECT * FROM {table_of(table)} {wanted}{order}"  # noqa: S608 - from declarations
+
+
+def _literal(value: Any) -> str:
+    """A value of a declaration, which is ours and never a client's."""
+    if isinstance(value, bool | int):
+        return str(value)
+    if isinstance(value, str) and "'" not in value:
+        return f"'{value}'"
+    raise TypeError(f"a declaration cannot hold {value!r}")

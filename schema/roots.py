@@ -1,0 +1,68 @@
+"""Root fields: which rows they answer with, in which order, to whom; declared once for both ways of executing."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tortoise.models import Model
+
+from schema.context import Context
+from schema.pages import Connection, read_page
+from server.errors import NotFound
+from storage.access import Scope
+from storage.rows import read_id
+
+
+@dataclass(frozen=True)
+class One:
+    """The row that an id names, if the viewer may see it; without a kind, the viewer's own row."""
+
+    table: type[Model]
+    scope: Scope
+    kind: str | None = None
+
+    async def read(self, context: Context, node_id: str | None = None) -> Any:
+        """The row; NotFound when there is none that the viewer may see."""
+        query = self.scope.restrict(self.table.all(), context.viewer)
+        if self.kind is not None:
+            query = query.filter(id=read_id(self.kind, node_id or ""))
+        row = await query.first()
+        if row is None:
+            raise NotFound
+        return row
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows by id, newest first, a page at a time; arguments that are given narrow it to rows with that value."""
+
+    table: type[Model]
+    scope: Scope
+    filters: dict[str, str | None] = field(default_factory=dict)  # argument → the kind of id it takes, None for a value
+
+    async def read(self, context: Context, first: int, after: str | None, **given: Any) -> Connection[Any]:
+        """The page; ValidationFailed when the arguments make no sense."""
+        query = self.scope.restrict(self.table.all(), context.viewer)
+        for name, value in given.items():
+            if value is not None:
+                query = query.filter(**{name: self.convert(name, value)})
+        return await read_page(query, first, after)
+
+    def convert(self, name: str, value: Any) -> Any:
+        """The column's value for an argument's."""
+        kind = self.filters[name]
+        return value if kind is None else read_id(kind, value)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A small table, in the order of one column."""
+
+    table: type[Model]
+    order: str
+
+    async def read(self) -> list[Any]:
+        """All of it."""
+        return await self.table.all().order_by(self.order)
+
+
+Root = One | Page | Whole
