@@ -10,6 +10,7 @@ from uuid import UUID
 from jobs.broker import LOST as RING_LOST
 from jobs.broker import Bell
 from jobs.queue import QUEUES
+from jobs.scratch import sweep_scratch
 from server import metrics
 from server.errors import Unavailable
 from server.logs import get_logger
@@ -56,6 +57,7 @@ async def reap() -> int:
 
 async def sweep(blobs: BlobStore, *, age: timedelta = ORPHAN_AGE) -> int:
     """Delete the files that no row points at: of attempts that lost their lease, of tracks that were deleted."""
+    await asyncio.to_thread(sweep_scratch)
     owners: Mapping[str, Callable[[list[str]], Awaitable[set[str]]]] = {
         "jobs/": assets.find_owned_keys,
         "covers/": covers.find_owned_keys,

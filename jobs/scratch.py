@@ -1,17 +1,30 @@
-"""A folder for the work of one job, gone when the work is."""
+"""A folder for the work of one job, gone when the work is; a worker that was killed leaves its own to the next."""
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PREFIXES = ("libretto-job-", "libretto-engines-")
+DAY_SECONDS = 86_400  # longer than any job works
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """An empty folder that only this user can read."""
-    folder = Path(tempfile.mkdtemp(prefix="libretto-job-"))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIXES[0]))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_scratch(age_seconds: float = DAY_SECONDS) -> int:
+    """Delete what workers that were killed have left in the temp folder; answers with how many folders went."""
+    left = [path for prefix in PREFIXES for path in Path(tempfile.gettempdir()).glob(f"{prefix}*")]
+    old = [path for path in left if time.time() - path.lstat().st_mtime > age_seconds and not path.is_symlink()]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(old)

@@ -18,7 +18,7 @@ from storage.users import User
 from tests.bench import seed
 from tests.bench.meters import cpu_seconds
 from tests.bench.report import Figure, Table
-from tests.bench.stage import Helper, open_stage, start_helper
+from tests.bench.stage import Helper, open_stage, start_aside
 from tests.studio import ROOT, Studio, free_port, until
 
 CONNECTIONS = 32
@@ -73,7 +73,7 @@ class Cell:
 async def measure(quick: bool) -> list[Table]:  # noqa: FBT001 - every benchmark is called so
     """Both servers in turn, question by question; medians over the rounds."""
     tracks, rounds, seconds = (10_000, 1, 0.8) if quick else (100_000, 3, 4.0)
-    async with open_stage() as (studio, _), start_helper("tests.bench.load") as load:
+    async with open_stage() as (studio, _), start_aside("tests.bench.load") as load:
         await seed.fill(studio.settings.database_url, tracks)
         questions = await _make_questions(studio, tracks)
         web = await studio.start_web()

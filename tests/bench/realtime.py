@@ -15,7 +15,7 @@ from storage.lifecycle import State
 from storage.rows import new_id, read_id, write_id
 from tests.bench.meters import cpu_seconds, resident_kib
 from tests.bench.report import Figure, Table, at_least, at_most
-from tests.bench.stage import Helper, open_stage, start_helper
+from tests.bench.stage import Helper, open_stage, start_aside
 from tests.studio import Studio, until
 
 BURST_EVENTS = 40
@@ -173,7 +173,7 @@ class Theatre:
             "variables": [{}] * shape.sockets if shape.is_crowd else ids,
             "snapshots": shape.jobs if shape.is_crowd else 1,
         }
-        async with start_helper("tests.bench.watchers") as watchers:
+        async with start_aside("tests.bench.watchers") as watchers:
             before = resident_kib(self.pid)
             assert await watchers.ask(wish) == shape.sockets
             kib = (resident_kib(self.pid) - before) / shape.sockets

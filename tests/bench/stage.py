@@ -60,7 +60,7 @@ class Helper:
 
 
 @asynccontextmanager
-async def start_helper(module: str) -> AsyncIterator[Helper]:
+async def start_aside(module: str) -> AsyncIterator[Helper]:
     """Run a module of ours as a load generator."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module),

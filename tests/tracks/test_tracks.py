@@ -69,7 +69,7 @@ async def test_another_sees_changes_and_deletes_nothing(studio: Studio, person: 
     assert (await other.get(UPDATE, input={"trackId": track_id, "title": "mine"}))["updateTrack"]["code"] == "NOT_FOUND"
     assert (await other.get(DELETE, id=track_id))["deleteTrack"]["code"] == "NOT_FOUND"
     assert (await other.get(NEXT_LOOK, id=track_id))["incrementVisualVersion"]["code"] == "NOT_FOUND"
-    assert (await studio.ask(GET, id=track_id))["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+    assert (await studio.ask(GET, id=track_id))["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert (await person.get(GET, id=track_id))["track"]["title"] == "A calm lofi evening"
 
 
