@@ -23,6 +23,7 @@ from storage.access import Viewer
 from storage.assets import Asset, AssetKind, replace_assets
 from storage.blobs import attempt_key
 from storage.covers import keep_cover
+from storage.jobs import JobState
 from storage.rows import new_id
 from storage.tracks import Track
 
@@ -78,7 +79,7 @@ class RequestedTrack:
     """The answer to a wish: the track to be, the job that makes it, and its price."""
 
     track: Track
-    job_id: UUID
+    job: JobState
     credits_required: int
 
 
@@ -120,8 +121,8 @@ async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str
             seed=secrets.randbelow(MAX_SEED) if wish.seed is None else wish.seed,
             slug=tracks.new_slug(),
         )
-        await queue.enqueue("tracks.render", "media", job_id=job_id, user_id=user_id, subject_id=track_id)
-    return RequestedTrack(track, job_id, price)
+        job = await queue.enqueue("tracks.render", "media", job_id=job_id, user_id=user_id, subject_id=track_id)
+    return RequestedTrack(track, job, price)
 
 
 async def _check(viewer: Viewer, wish: TrackWish) -> None:
@@ -137,7 +138,8 @@ async def _check(viewer: Viewer, wish: TrackWish) -> None:
 async def _first_answer(viewer: Viewer, track_id: UUID, price: int) -> RequestedTrack:
     track = await tracks.get_own_track(viewer, track_id)
     assert track.job_id is not None  # noqa: S101 - a track that was asked for has its job
-    return RequestedTrack(track, track.job_id, price)
+    (job,) = await jobs.read_states([track.job_id])
+    return RequestedTrack(track, job, price)
 
 
 def render(work: Work) -> None:

@@ -244,9 +244,8 @@ class TrackMutation:
         info.context.viewer.require_user()
         wish = _read_wish(input)
         requested = await track_jobs.request_track(info.context.viewer, wish, idempotency_key=input.idempotency_key)
-        job = await jobs.find_job(info.context.viewer, requested.job_id)
         return TrackCreated(
-            track=Track.of(requested.track), job=Job.of(job), credits_required=requested.credits_required
+            track=Track.of(requested.track), job=Job.of(requested.job), credits_required=requested.credits_required
         )
 
     @mutation
