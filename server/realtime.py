@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from schema.context import Context
 from schema.documents import DocumentErrors
@@ -32,6 +32,7 @@ INIT_SECONDS = 10.0
 PING_SECONDS = 12.0  # phones cut sockets that are silent for longer than some 15 s
 SILENCE_SECONDS = 40.0
 WRITE_SECONDS = 10.0
+PACE_SECONDS = 1.0
 MAX_OPERATIONS = 100
 MAX_MESSAGE_BYTES = 256 << 10
 MAX_OPERATION_ID = 128  # it comes back with every event
@@ -78,6 +79,7 @@ class Sockets:
         self._open: set[Socket] = set()
         self._emptied = asyncio.Event()
         self._draining = False
+        self._pacing: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
@@ -89,6 +91,8 @@ class Sockets:
         socket = Socket(websocket, self)
         self._open.add(socket)
         metrics.SOCKETS.set(len(self._open))
+        if self._pacing is None:
+            self._check_paces()
         try:
             if self._draining:
                 socket.close_soon(RESTARTING, "Restarting")
@@ -98,6 +102,12 @@ class Sockets:
             metrics.SOCKETS.set(len(self._open))
             if not self._open:
                 self._emptied.set()
+
+    def _check_paces(self) -> None:
+        loop = asyncio.get_running_loop()
+        for socket in self._open:
+            socket.check_pace(loop.time())
+        self._pacing = loop.call_later(PACE_SECONDS, self._check_paces) if self._open else None
 
     async def drain(self) -> None:
         """Send everybody away, not all at once, so that they do not come back all at once."""
@@ -129,6 +139,7 @@ class Socket:
         self._context = Context(resources.settings, resources.blobs, resources.hub, new_request_id())
         self._initialised = False
         self._expiry: asyncio.TimerHandle | None = None
+        self._writing_since: float | None = None
 
     async def serve(self) -> None:
         """Listen until somebody closes; then nothing of this socket is left."""
@@ -283,14 +294,19 @@ class Socket:
         await self._send_text(orjson.dumps(message).decode())
 
     async def _send_text(self, text: str) -> None:
-        try:
-            async with asyncio.timeout(WRITE_SECONDS), self._write_lock:
-                if self._websocket.application_state is WebSocketState.CONNECTED:
-                    await self._websocket.send_text(text)
-        except TimeoutError:
-            raise Closing(TRY_LATER, "Too slow") from None
-        except (WebSocketDisconnect, RuntimeError):
-            raise Closing(1001, "Gone") from None
+        async with self._write_lock:
+            self._writing_since = asyncio.get_running_loop().time()
+            try:
+                await self._websocket.send({"type": "websocket.send", "text": text})
+            except (WebSocketDisconnect, RuntimeError):
+                raise Closing(1001, "Gone") from None
+            finally:
+                self._writing_since = None
+
+    def check_pace(self, now: float) -> None:
+        """Send away a reader that keeps us waiting; one timer looks at all sockets, for one a frame costs too much."""
+        if self._writing_since is not None and now - self._writing_since > WRITE_SECONDS:
+            self.close_soon(TRY_LATER, "Too slow")
 
 
 def _decode(message: Any) -> dict[str, Any]:

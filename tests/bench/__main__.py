@@ -23,7 +23,7 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmarks that are named; 1 when a figure misses its limit."""
+    """Run the benchmarks that are named; 1 when a promise is broken, such as that no job is lost."""
     parser = argparse.ArgumentParser("python -m tests.bench", description="Measure Libretto on this machine.")
     parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], help="which ones; default all")
     parser.add_argument("--quick", action="store_true", help="small numbers: about a minute instead of eight")
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tables = asyncio.run(_run(given.names or list(BENCHMARKS), given.quick, console))
     if given.json:
         write_json(tables, given.json)
-    return int(any(figure.is_met is False for table in tables for figure in table.figures))
+    return int(any(figure.is_promise and not figure.is_met for table in tables for figure in table.figures))
 
 
 async def _run(names: Sequence[str], quick: bool, console: Console) -> list[Table]:  # noqa: FBT001 - as the command line says

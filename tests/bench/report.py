@@ -18,6 +18,7 @@ class Figure:
     unit: str = ""
     beside: str = ""
     is_met: bool | None = None  # None: there is nothing to hold it against
+    is_promise: bool = False  # holds on any machine, however busy
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Table:
 
 
 def at_most(what: str, value: float, unit: str, limit: float) -> Figure:
-    """A figure that should not be above its limit."""
-    return Figure(what, value, unit, f"≤ {limit:g} {unit}".rstrip(), value <= limit)
+    """A figure that should not be above its limit; a limit of nothing at all is a promise."""
+    return Figure(what, value, unit, f"≤ {limit:g} {unit}".rstrip(), value <= limit, is_promise=limit == 0)
 
 
 def at_least(what: str, value: float, unit: str, limit: float) -> Figure:
