@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from server import pages, transfers
 from server.auth import Gatekeeper
@@ -21,6 +22,7 @@ from server.resources import Resources, open_resources
 from server.settings import Settings
 
 BACKLOG = 2048
+LINGER_SECONDS = 5.0
 
 
 class Web:
@@ -49,6 +51,14 @@ class Web:
         await self._hub.start()
         yield
         await self._hub.stop()
+
+
+class Protocol(WebSocketsSansIOProtocol):
+    """uvicorn's, which lets go of a socket whose reader will never take what is left to send."""
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
 
 class Server(uvicorn.Server):
@@ -81,7 +91,7 @@ async def serve(settings: Settings) -> None:
             host=settings.host,
             port=settings.port,
             http="httptools",
-            ws="websockets-sansio",
+            ws=Protocol,
             ws_max_size=4 * MAX_MESSAGE_BYTES,  # our own limit answers before this one cuts the line
             ws_per_message_deflate=False,  # costs more memory and time than our small frames save
             ws_ping_interval=None,  # the protocol's own pings say more

@@ -191,7 +191,8 @@ def stop_reading(port: int) -> socket.socket:
 
 
 async def test_client_that_stops_reading_is_sent_away_and_takes_no_memory(studio: Studio, person: Person) -> None:
-    memory = Path(f"/proc/{next(each for each in studio.processes if each.name == 'web').child.pid}/statm")
+    process = Path(f"/proc/{next(each for each in studio.processes if each.name == 'web').child.pid}")
+    memory, files = process / "statm", len(list((process / "fd").iterdir()))
     before, used = await read_gauges(studio), read_resident_bytes(memory)
     stuck = await asyncio.gather(*[asyncio.to_thread(stop_reading, studio.port) for _ in range(5)])
     try:
@@ -204,6 +205,11 @@ async def test_client_that_stops_reading_is_sent_away_and_takes_no_memory(studio
             return await read_gauges(studio) == before
 
         await until(are_gone, "the clients that read nothing are sent away", WRITE_SECONDS + 10)
+
+        async def are_closed() -> bool:
+            return len(list((process / "fd").iterdir())) <= files + 1
+
+        await until(are_closed, "and their descriptors are free, though they never read what was left", 10)
     finally:
         for client in stuck:
             client.close()
