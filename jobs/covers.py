@@ -70,7 +70,7 @@ async def put_cover(blobs: BlobStore, track_id: UUID, visual_version: int, made:
 
 
 async def _take(work: Work) -> tuple[CoverPlan, Track]:
-    track = await Track.get(id=work.lease.subject_id)
+    track = await tracks.hold_track(work.lease.subject_id)
     owner = await users.User.get(id=track.user_id)
     return plan_cover(owner.style_seed, track, int(work.lease.payload["visual_version"])), track
 
@@ -78,5 +78,6 @@ async def _take(work: Work) -> tuple[CoverPlan, Track]:
 async def _keep(work: Work, track: Track, visual_version: int, made: MadeCover) -> None:
     keys = await put_cover(work.blobs, track.id, visual_version, made)
     async with database.transaction():
+        await tracks.hold_track(track.id)
         await keep_cover(track.user_id, track.id, visual_version, keys)
         await jobs.complete_job(work.lease, {"visual_version": visual_version})

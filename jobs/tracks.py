@@ -151,7 +151,7 @@ def render(work: Work) -> None:
 
 
 async def _take(work: Work) -> tuple[SongPlan, CoverPlan]:
-    track = await Track.get(id=work.lease.subject_id)
+    track = await tracks.hold_track(work.lease.subject_id)
     owner = await users.User.get(id=track.user_id)
     style = await styles.find_style(track.style_id) if track.style_id else None
     song = SongPlan(

@@ -14,7 +14,8 @@ LibrettoError
 │   ├── EngineFailed        the engine said why
 │   ├── EngineDied          killed by a signal, out of memory, or gone
 │   ├── EngineStalled       no progress before its deadline
-│   └── ProviderFailed      an outside service refused or broke
+│   ├── ProviderFailed      an outside service refused or broke
+│   └── SubjectGone         what the job works on was deleted meanwhile
 ├── JobStopped              the work must stop now; nothing it writes counts any more
 │   ├── JobCancelled        somebody asked for it
 │   ├── LeaseLost           another worker holds the job
@@ -151,6 +152,12 @@ class ProviderFailed(JobFailed):
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class SubjectGone(JobFailed):
+    """What the job worked on was deleted."""
+
+    code = "SUBJECT_GONE"
 
 
 class JobStopped(LibrettoError):

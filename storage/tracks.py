@@ -11,7 +11,7 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 from tortoise.queryset import QuerySet
 
-from server.errors import NotFound
+from server.errors import NotFound, SubjectGone
 from storage import database
 from storage.access import Viewer
 from storage.lifecycle import State
@@ -88,6 +88,14 @@ async def get_own_track(viewer: Viewer, track_id: UUID) -> Track:
 async def find_shared_track(slug: str) -> Track | None:
     """A finished track that its owner lets the world see under this slug."""
     return await Track.get_or_none(slug=slug, visibility__in=("UNLISTED", "PUBLIC"), status=State.COMPLETE)
+
+
+async def hold_track(track_id: UUID | None) -> Track:
+    """The track that a job works on, which nobody can delete before the transaction at hand ends."""
+    held = await database.fetch("SELECT id FROM tracks WHERE id = $1 FOR KEY SHARE", track_id)
+    if not held:
+        raise SubjectGone
+    return await Track.get(id=track_id)
 
 
 async def find_own_series(viewer: Viewer, series_id: UUID) -> Series | None:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from jobs import queue
 from server.resources import Resources
 from storage import database
-from storage.rows import read_id
+from storage.rows import new_id, read_id, write_id
 from tests.studio import Person, Studio
 
 PAGE = """query ($first: Int!, $after: String) { tracks(first: $first, after: $after) {
@@ -158,6 +159,22 @@ async def test_next_look_is_there_at_once_and_its_pictures_follow(studio: Studio
     track = (await person.get(query, id=track_id))["track"]
     assert (track["cover"]["visualVersion"], track["status"]) == (2, "COMPLETE")
     assert (await studio.client.get(track["cover"]["pngUrl"])).content.startswith(b"\x89PNG")
+
+
+async def test_look_of_a_track_that_was_deleted_meanwhile_fails_in_words(resources: Resources, person: Person) -> None:
+    track_id = await make_complete_track(person)
+    row_id = read_id("track", track_id)
+    async with database.transaction():  # holds the worker off until the track is gone
+        await database.fetch("SELECT id FROM tracks WHERE id = $1 FOR UPDATE", row_id)
+        owner = read_id("user", person.id)
+        job = await queue.enqueue(
+            "covers.draw", "default", job_id=new_id(), user_id=owner, subject_id=row_id, payload={"visual_version": 2}
+        )
+        await database.fetch("DELETE FROM tracks WHERE id = $1", row_id)
+    failed = await person.wait_until(write_id("job", job.id), "FAILED")
+    assert failed["error"]["code"] == "SUBJECT_GONE"
+    covers = await database.fetch("SELECT 1 FROM covers WHERE track_id = $1 AND visual_version = 2", row_id)
+    assert covers == []
 
 
 async def test_series_can_be_begun_and_filled(person: Person) -> None:
