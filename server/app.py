@@ -33,6 +33,7 @@ class Web:
         self._hub = resources.hub
         self.health = Health(resources)
         self.sockets = Sockets(resources, operations, gatekeeper)
+        self._hub.on_session_ended += [gatekeeper.end_session, self.sockets.end_session]
         graphql = GraphQLEndpoint(resources, operations, gatekeeper)
         self.app = Starlette(
             routes=[

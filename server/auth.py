@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from datetime import UTC, datetime
+from uuid import UUID
 
 from server.errors import TokenExpired, TokenInvalid
 from storage.access import ANONYMOUS, Viewer
@@ -17,6 +18,13 @@ class Gatekeeper:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._known: OrderedDict[str, tuple[Viewer, datetime]] = OrderedDict()
+        self._ended: OrderedDict[UUID, None] = OrderedDict()
+
+    def end_session(self, session_id: UUID) -> None:
+        """Take no more tokens of this session, however long they would have lived."""
+        self._ended[session_id] = None
+        if len(self._ended) > REMEMBERED_TOKENS:
+            self._ended.popitem(last=False)
 
     def read(self, authorization: str | None) -> tuple[Viewer, datetime | None]:
         """The viewer, and when the token ends; nobody if there is none, TokenExpired or TokenInvalid if it is bad."""
@@ -33,4 +41,6 @@ class Gatekeeper:
         if known[1] <= datetime.now(UTC):
             del self._known[token]
             raise TokenExpired
+        if known[0].session_id in self._ended:
+            raise TokenInvalid("This session has ended; log in again")
         return known

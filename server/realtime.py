@@ -11,6 +11,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -103,6 +104,12 @@ class Sockets:
             if not self._open:
                 self._emptied.set()
 
+    def end_session(self, session_id: UUID) -> None:
+        """Send away the sockets of a session that was logged out."""
+        for socket in list(self._open):
+            if socket.session_id == session_id:
+                socket.close_soon(FORBIDDEN, "SESSION_ENDED")
+
     def _check_paces(self) -> None:
         loop = asyncio.get_running_loop()
         for socket in self._open:
@@ -156,6 +163,10 @@ class Socket:
             self._closing.cancel()
             if self._expiry is not None:
                 self._expiry.cancel()  # it would keep all of this in memory until the token ends
+
+    @property
+    def session_id(self) -> UUID | None:
+        return self._context.viewer.session_id
 
     def close_soon(self, code: int, reason: str) -> None:
         """Close from outside of the conversation."""

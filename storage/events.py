@@ -98,6 +98,9 @@ def jobs_topic(user_id: UUID) -> str:
     return f"jobs:{user_id.hex}"
 
 
+SESSIONS_TOPIC = "sessions"  # the ids of sessions that have ended before their tokens
+
+
 async def publish_after_commit(topics: Sequence[str], payload: bytes) -> None:
     """Publish once the transaction at hand is durable; at once outside of one."""
     publisher = _publisher

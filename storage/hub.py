@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from server.logs import get_logger
 from storage import jobs
 from storage.database import LOST
-from storage.events import job_topic, jobs_topic
+from storage.events import SESSIONS_TOPIC, job_topic, jobs_topic
 from storage.jobs import JobState
 
 REREAD_SECONDS = 2.0
@@ -74,8 +74,10 @@ class Hub:
         self._acknowledged: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
         self._connected = False
+        self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._last_reread = datetime.now(UTC)
+        self.on_session_ended: list[Callable[[UUID], None]] = []
 
     async def start(self) -> None:
         """Connect, and keep connected."""
@@ -83,6 +85,7 @@ class Hub:
 
     async def stop(self) -> None:
         """Let every watcher and the connection go."""
+        self._is_stopping = True
         for feeds in self._feeds.values():
             for feed in feeds:
                 feed.close()
@@ -136,7 +139,7 @@ class Hub:
                 self._changed.set()
 
     async def _stay_connected(self) -> None:
-        while True:
+        while not self._is_stopping:  # a cancel that meets a lost connection is swallowed with it
             connection = self._pool.make_connection()  # type: ignore[no-untyped-call] # redis-py left it so
             try:
                 await connection.connect()
@@ -147,6 +150,8 @@ class Hub:
                     group.create_task(self._receive(connection))
             except* (RedisError, TimeoutError, *LOST) as errors:
                 log.warning("hub.disconnected", error=str(errors.exceptions[0]))
+            except* Exception:  # without the hub, screens would be late for good
+                log.exception("hub.fault")
             finally:
                 self._connected = False
                 for acknowledged in self._acknowledged.values():
@@ -160,7 +165,7 @@ class Hub:
         subscribed: set[str] = set()
         while True:
             self._changed.clear()
-            wanted = set(self._feeds)
+            wanted = {SESSIONS_TOPIC, *self._feeds}
             for command, topics in (("SUBSCRIBE", wanted - subscribed), ("UNSUBSCRIBE", subscribed - wanted)):
                 if topics:
                     await connection.send_command(command, *topics)
@@ -185,16 +190,19 @@ class Hub:
                         acknowledged.set()
 
     def _deliver(self, topic: str, payload: bytes) -> None:
-        feeds = self._feeds.get(topic)
-        if not feeds:
-            return
         try:
-            state = JobState.decode(payload)
+            if topic == SESSIONS_TOPIC:
+                self._end_session(UUID(hex=payload.decode()))
+            elif feeds := self._feeds.get(topic):
+                state = JobState.decode(payload)
+                for feed in feeds:
+                    feed.offer(state)
         except (ValueError, TypeError, KeyError):
             log.warning("event.unreadable", topic=topic)  # of another version of Libretto; the next reading brings it
-            return
-        for feed in feeds:
-            feed.offer(state)
+
+    def _end_session(self, session_id: UUID) -> None:
+        for tell in self.on_session_ended:
+            tell(session_id)
 
     async def _keep_rereading(self) -> None:
         while True:

@@ -13,7 +13,7 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from server.errors import Conflict, TokenExpired, TokenInvalid
-from storage import database
+from storage import database, events
 from storage.access import Viewer
 from storage.credits import grant_credits
 from storage.rows import Row, new_id
@@ -159,6 +159,7 @@ async def _repeat_or_revoke(session_id: UUID, token_hash: bytes, successor_hash:
 async def revoke_session(session_id: UUID) -> None:
     """End a session; its tokens are worth nothing from now on."""
     await Session.filter(id=session_id, revoked_at=None).update(revoked_at=await _now())
+    await events.publish_after_commit((events.SESSIONS_TOPIC,), session_id.hex.encode())
 
 
 async def is_session_live(session_id: UUID) -> bool:

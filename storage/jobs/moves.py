@@ -16,7 +16,7 @@ from storage.access import Viewer
 from storage.jobs.rows import JobState, Lease
 from storage.lifecycle import State, moving
 
-LEASE_SECONDS = 15  # a killed worker's job is taken up again within this plus one round of the reaper
+LEASE_SECONDS = 10  # a killed worker's job is taken up again within this plus one round of the reaper
 MAX_CRASHES = 3  # a job that took this many workers down with it is not given to another
 
 INSERT = """

@@ -118,6 +118,18 @@ async def test_logged_out_session_cannot_be_refreshed(studio: Studio, person: Pe
     assert (await refresh(studio, person.refresh_token))["code"] == "TOKEN_INVALID"
 
 
+async def test_logged_out_session_loses_its_access_token_and_its_sockets_at_once(
+    studio: Studio, person: Person
+) -> None:
+    async with person.socket() as socket:
+        await person.get("mutation { logOut { sessionEnded } }")
+        async with asyncio.timeout(3):
+            await socket.connection.wait_closed()
+        assert (socket.connection.close_code, socket.connection.close_reason) == (4403, "SESSION_ENDED")
+    answer = await person.ask(VIEWER)
+    assert answer["errors"][0]["extensions"]["code"] == "TOKEN_INVALID"
+
+
 async def test_nobody_is_told_to_log_in(studio: Studio) -> None:
     answer = await studio.ask(VIEWER)
     assert answer["data"] == {"viewer": None}
