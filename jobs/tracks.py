@@ -106,7 +106,7 @@ async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str
             if first_id != track_id:
                 return await _first_answer(viewer, first_id, price)
         await ledger.reserve_credits(user_id, job_id, price)
-        series_id = wish.series_id or (await tracks.get_default_series(user_id)).id
+        series_id = wish.series_id or await tracks.find_default_series_id(user_id)
         track = await Track.create(
             id=track_id,
             user_id=user_id,

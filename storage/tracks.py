@@ -103,9 +103,10 @@ async def find_own_series(viewer: Viewer, series_id: UUID) -> Series | None:
     return await Series.get_or_none(id=series_id, user_id=viewer.require_user())
 
 
-async def get_default_series(user_id: UUID) -> Series:
+async def find_default_series_id(user_id: UUID) -> UUID | None:
     """The series that takes a track which names none."""
-    return await Series.get(user_id=user_id, is_default=True)
+    row = await database.fetch_one("SELECT id FROM series WHERE user_id = $1 AND is_default", user_id)
+    return row["id"] if row else None
 
 
 async def create_default_series(user_id: UUID) -> Series:
