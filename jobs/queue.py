@@ -21,6 +21,7 @@ from server.logs import bound_contextvars, get_contextvars, get_logger
 from storage import database, jobs
 from storage.blobs import BlobStore
 from storage.jobs import JobState, Lease
+from storage.rows import write_id
 
 RETRY_BASE_SECONDS = 2.0
 RETRY_CAP_SECONDS = 300.0
@@ -129,7 +130,9 @@ class Desk:
             return False
         if lease is None:
             return False
-        with bound_contextvars(job_id=lease.job_id.hex, request_id=lease.request_id, attempt=lease.attempt):
+        with bound_contextvars(
+            job_id=write_id("job", lease.job_id), request_id=lease.request_id, attempt=lease.attempt
+        ):
             self._count(+1)
             try:
                 with metrics.JOB_SECONDS.labels(lease.kind).time():
@@ -184,6 +187,7 @@ def settle(move: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 def _end_badly(lease: Lease, code: str, message: str, *, retryable: bool) -> str:
+    log.warning("job.failed", kind=lease.kind, error=code, message=message, retryable=retryable)
     try:
         if retryable and lease.attempt < lease.max_attempts:
             delay_seconds = retry_delay_seconds(lease.attempt)

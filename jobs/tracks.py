@@ -16,7 +16,7 @@ from jobs.engines.tracks import MadeTrack, make_track
 from jobs.make import make
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
-from server.errors import ValidationFailed
+from server.errors import Conflict, ValidationFailed
 from storage import credits as ledger
 from storage import database, idempotency, jobs, styles, tracks, users
 from storage.access import Viewer
@@ -136,7 +136,9 @@ async def _check(viewer: Viewer, wish: TrackWish) -> None:
 
 
 async def _first_answer(viewer: Viewer, track_id: UUID, price: int) -> RequestedTrack:
-    track = await tracks.get_own_track(viewer, track_id)
+    track = await tracks.find_track(viewer, track_id)
+    if track is None:
+        raise Conflict("The track that this idempotency key made was deleted; use a new key")
     assert track.job_id is not None  # noqa: S101 - a track that was asked for has its job
     (job,) = await jobs.read_states([track.job_id])
     return RequestedTrack(track, job, price)

@@ -69,6 +69,13 @@ class Operation:
         return self.document.source
 
     @property
+    def opens_session(self) -> bool:
+        """Whether this does nothing but log somebody in, for which nobody need be logged in."""
+        chosen = self.definition.selection_set.selections
+        names = {one.name.value if isinstance(one, FieldNode) else "" for one in chosen}
+        return self.type is OperationType.MUTATION and names <= {"signUp", "logIn", "refreshSession"}
+
+    @property
     def is_shared(self) -> bool:
         """Whether this is a subscription whose last result is its state, so that all who ask the same may share it."""
         root, *others = self.definition.selection_set.selections

@@ -45,7 +45,7 @@ class Page:
         for name, value in given.items():
             if value is not None:
                 query = query.filter(**{name: self.convert(name, value)})
-        return await read_page(query, first, after)
+        return await read_page(query, first, after or None)
 
     def convert(self, name: str, value: Any) -> Any:
         """The column's value for an argument's."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from jobs import broker
 from jobs.queue import QUEUES
@@ -20,6 +20,7 @@ from storage.rows import new_id, read_id, write_id
 Act = Callable[[Viewer, UUID], Awaitable[JobState]]
 
 OPERATOR = Viewer(new_id(), None, "admin")
+ID_WIDTH = 37
 ACTIVE = (State.QUEUED, State.RENDERING)
 
 
@@ -38,12 +39,21 @@ async def show_jobs(given: Namespace, console: Console) -> int:
     console.print(health)
     states = ACTIVE if given.state is None else (State(given.state.upper()),)
     listed = await jobs.Job.filter(state__in=states).order_by("-id").limit(given.limit)
-    table = Table("id", "kind", "state", "stage", "%", "try", "why", title=f"Jobs {', '.join(states)}")
+    table = Table(
+        Column("id", no_wrap=True, min_width=ID_WIDTH),
+        "kind",
+        "state",
+        "stage",
+        "%",
+        "try",
+        "why",
+        title=f"Jobs {', '.join(states)}",
+    )
     for job in listed:
         why = f"{job.error_code}: {job.error_message}" if job.error_code else ""
         name = write_id("job", job.id)
         table.add_row(name, job.kind, job.state, job.stage, f"{job.progress:.0%}", str(job.attempt), why)
-    console.print(table if listed else "No such jobs.")
+    console.print(table if listed else f"No job is {' or '.join(states).lower()}; --state shows others.")
     return 0
 
 
@@ -69,7 +79,16 @@ async def purge_queue(given: Namespace, console: Console) -> int:
 
 async def show_users(given: Namespace, console: Console) -> int:
     """The accounts, newest first."""
-    table = Table("id", "email", "name", "role", "plan", "credits", "since", title="Accounts")
+    table = Table(
+        Column("id", no_wrap=True, min_width=ID_WIDTH),
+        Column("email", overflow="fold"),
+        "name",
+        "role",
+        "plan",
+        "credits",
+        "since",
+        title="Accounts",
+    )
     for user in await users.User.all().order_by("-id").limit(given.limit):
         since = f"{user.created_at:%Y-%m-%d}"
         row = (write_id("user", user.id), user.email, user.display_name, user.role, user.plan)
@@ -83,6 +102,9 @@ async def change_user(given: Namespace, console: Console) -> int:
     user = await users.find_by_email(given.email.strip().lower())
     if user is None:
         console.print(f"[red]There is no account {given.email}[/]")
+        return 1
+    if user.credits + (given.grant or 0) < 0:
+        console.print(f"[red]{user.email} has {user.credits} credits, so {-given.grant} cannot be taken[/]")
         return 1
     user.role, user.plan = given.role or user.role, given.plan or user.plan
     await user.save(update_fields=["role", "plan"])

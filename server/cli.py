@@ -20,7 +20,8 @@ from server.settings import Settings, get_settings, problems_of
 Command = Callable[[argparse.Namespace, Settings], int]
 LATEST = "__latest__"
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 200)
+STATES = ("queued", "rendering", "complete", "failed", "cancelled")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,12 +75,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_job_commands(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--state", help="queued, rendering, complete, failed or cancelled; default those that live")
+    parser.add_argument("--state", choices=STATES, help="default those that live")
     parser.add_argument("--limit", type=int, default=20)
     commands = parser.add_subparsers(metavar="ACTION")
     replay = commands.add_parser("replay", help="run dead letters again")
-    replay.add_argument("ids", nargs="*")
-    replay.add_argument("--all", action="store_true")
+    which = replay.add_mutually_exclusive_group(required=True)
+    which.add_argument("ids", nargs="*", default=[])
+    which.add_argument("--all", action="store_true")
     replay.set_defaults(command=_chore("replay_jobs"))
     cancel = commands.add_parser("cancel", help="cancel jobs")
     cancel.add_argument("ids", nargs="+")
@@ -123,8 +125,7 @@ def _worker(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _serve(settings: Settings, process: str, serve: Callable[[Settings], Awaitable[None]]) -> int:
-    if problems := problems_of(settings):
-        console.print("[red]The settings are not usable:[/]", *(f"  {problem}" for problem in problems), sep="\n")
+    if _are_unusable(settings):
         return 2
     logs.configure(process, level=settings.log_level, log_format=settings.log_format)
 
@@ -136,7 +137,16 @@ def _serve(settings: Settings, process: str, serve: Callable[[Settings], Awaitab
     return 0
 
 
+def _are_unusable(settings: Settings) -> bool:
+    if problems := problems_of(settings):
+        console.print("[red]The settings are not usable:[/]", *(f"  {problem}" for problem in problems), sep="\n")
+    return bool(problems)
+
+
 def _migrate(given: argparse.Namespace, settings: Settings) -> int:
+    if _are_unusable(settings):
+        return 2
+
     async def run() -> None:
         async with _services(settings) as resolved:
             done = await _load("storage.migrate").migrate(resolved.database_url, given.target)

@@ -64,7 +64,7 @@ class NotAllowed(Refusal):
 
 
 class Unauthenticated(Refusal):
-    """Log in first."""
+    """Log in first: send the header `Authorization: Bearer` with an access token."""
 
     code = "UNAUTHENTICATED"
 
@@ -76,7 +76,7 @@ class TokenExpired(Unauthenticated):
 
 
 class TokenInvalid(Unauthenticated):
-    """The token is not one of ours."""
+    """The token is not one of ours; log in again."""
 
     code = "TOKEN_INVALID"
 

@@ -12,15 +12,17 @@ from starlette.responses import Response
 from schema.context import Context
 from schema.documents import DocumentErrors
 from server.auth import Gatekeeper
-from server.errors import LibrettoError, Refusal, Unauthenticated
+from server.errors import LibrettoError, Refusal, Unauthenticated, Unavailable
 from server.logs import bound_contextvars
 from server.operations import Operations, Payload, is_unexecuted, refuse
 from server.resources import Resources
+from storage.access import ANONYMOUS, Viewer
 
 MAX_BODY_BYTES = 2 << 20  # a cover of 1 MiB, escaped as JSON, and its mutation
 JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 MAX_REQUEST_ID = 64
+OUR_FAULTS = {Unavailable.code: 503, "TIMED_OUT": 504}
 
 
 class BadRequest(Refusal):
@@ -52,7 +54,7 @@ class UnsupportedMediaType(BadRequest):
 
 
 class NotAcceptable(BadRequest):
-    """We answer in application/graphql-response+json or application/json."""
+    """This is the GraphQL endpoint: POST a document as application/json and accept JSON; the page at / shows how."""
 
     code = "NOT_ACCEPTABLE"
     status = 406
@@ -104,9 +106,11 @@ class GraphQLEndpoint:
         media_type = JSON
         try:
             media_type = _negotiate(request.headers.get("accept"))
-            viewer, _ = self._gatekeeper.read(request.headers.get("authorization"))
+            viewer, refusal = self._recognise(request)
             asked = await _read(request)
             operation = self._operations.find(asked.query, asked.name, asked.variables)
+            if refusal is not None and not operation.opens_session:
+                raise refusal
             if operation.type is OperationType.SUBSCRIPTION:
                 raise BadRequest("Subscriptions are served over WebSocket, as graphql-transport-ws")
             if request.method == "GET" and operation.type is not OperationType.QUERY:
@@ -117,6 +121,13 @@ class GraphQLEndpoint:
         with bound_contextvars(user_id=viewer.user_id and viewer.user_id.hex):
             payload = await self._operations.run(operation, asked.variables, context)
         return _answer(payload, media_type, _status_of_payload(payload, media_type))
+
+    def _recognise(self, request: Request) -> tuple[Viewer, Unauthenticated | None]:
+        """Who asks; a token that is no good is no reason to refuse a log-in or a refresh, which clients send along."""
+        try:
+            return self._gatekeeper.read(request.headers.get("authorization"))[0], None
+        except Unauthenticated as refusal:
+            return ANONYMOUS, refusal
 
 
 def new_request_id(given: str | None = None) -> str:
@@ -199,6 +210,9 @@ def _status_of(error: LibrettoError | DocumentErrors, media_type: str) -> int:
 
 
 def _status_of_payload(payload: Payload, media_type: str) -> int:
+    codes = {error["extensions"]["code"] for error in payload.get("errors", ())}
+    if codes & OUR_FAULTS.keys():
+        return max(OUR_FAULTS[code] for code in codes & OUR_FAULTS.keys())
     return 400 if is_unexecuted(payload) and media_type == RESPONSE_JSON else 200
 
 
@@ -206,6 +220,8 @@ def _answer(
     payload: Payload, media_type: str, status: int, error: LibrettoError | DocumentErrors | None = None
 ) -> Response:
     headers = {"Content-Type": f"{media_type}; charset=utf-8", "Cache-Control": "no-store"}
+    if status == 503:
+        headers["Retry-After"] = "2"
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allowed
     if isinstance(error, Unauthenticated):

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from jobs.queue import QUEUES
 from server import metrics
+from server.deadlines import within
 from server.resources import Resources
 from storage import jobs
 from storage.database import LOST
@@ -50,11 +51,11 @@ class Health:
     async def show_metrics(self, _request: Request) -> Response:
         """Prometheus' format."""
         try:
-            for queue in await jobs.read_queue_health(QUEUES):
+            for queue in await within(CHECK_SECONDS, jobs.read_queue_health(QUEUES)):
                 metrics.QUEUE_DEPTH.labels(queue.name).set(queue.depth)
                 metrics.QUEUE_AGE_SECONDS.labels(queue.name).set(queue.oldest_age_seconds)
                 metrics.QUEUE_RUNNING.labels(queue.name).set(queue.running)
-        except LOST:
+        except (*LOST, TimeoutError):
             pass  # what this process counts itself is worth having all the same
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -62,8 +63,7 @@ class Health:
         async with self._lock:
             if time.monotonic() - self._checked_at >= REMEMBERED_SECONDS:
                 try:
-                    async with asyncio.timeout(CHECK_SECONDS):
-                        self._problems = await self._resources.find_problems()
+                    self._problems = await within(CHECK_SECONDS, self._resources.find_problems())
                 except TimeoutError:
                     self._problems = {"checks": f"No answer within {CHECK_SECONDS:.0f} s"}
                 self._checked_at = time.monotonic()

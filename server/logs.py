@@ -1,6 +1,7 @@
 """Structured logs; what is bound here (request id, job id) is on every line below it, in child processes too."""
 
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +21,8 @@ QUIET = {
     "botocore": "warning",
     "aiobotocore": "warning",
 }
+
+ROW_DETAIL = re.compile(r"DETAIL:.*")
 
 get_logger = structlog.stdlib.get_logger
 
@@ -46,7 +49,12 @@ def configure(
     out.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(log_format)],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                hide_rows,
+                *_renderers(log_format),
+            ],
         )
     )
     logging.basicConfig(handlers=[out], level=level.upper(), force=True)
@@ -54,9 +62,16 @@ def configure(
         logging.getLogger(name).setLevel(level.upper())
 
 
+def hide_rows(_logger: object, _method: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Take out what PostgreSQL quotes of a row that it refused: there may be an address or a hash in it."""
+    if "exception" in line:
+        line["exception"] = ROW_DETAIL.sub("DETAIL: (hidden)", line["exception"])
+    return line
+
+
 def _renderers(log_format: str) -> list[structlog.typing.Processor]:
     if log_format == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dump)]
+        return [structlog.processors.JSONRenderer(serializer=_dump)]
     return [
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), pad_event_to=36, exception_formatter=structlog.dev.plain_traceback

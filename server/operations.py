@@ -5,14 +5,16 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, OperationType, execute, subscribe
+from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError, OperationType, execute, subscribe
 
 from schema import schema
 from schema.context import Context
 from schema.documents import DocumentErrors, Documents, Operation, core
 from server import metrics
-from server.errors import LibrettoError, Refusal
+from server.deadlines import within
+from server.errors import LibrettoError, Refusal, Unavailable
 from server.logs import get_logger
+from storage.database import LOST
 
 DEADLINE_SECONDS = 10.0
 MAX_MESSAGE = 500  # graphql-core quotes what it was sent
@@ -36,9 +38,9 @@ class Operations:
         """Execute a query or a mutation."""
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                planned = await answer_by_plan(operation, variables, context)
-                done = await execute_fully(operation, variables, context) if planned is None else planned
+            done = await within(DEADLINE_SECONDS, answer(operation, variables, context))
+        except LOST as lost:
+            done = ExecutionResult(None, [GraphQLError("lost", original_error=lost)])
         except TimeoutError:
             problem = GraphQLError(f"This took longer than {DEADLINE_SECONDS:.0f} s", extensions={"code": "TIMED_OUT"})
             done = ExecutionResult(None, [problem])
@@ -82,6 +84,12 @@ class Operations:
         return payload
 
 
+async def answer(operation: Operation, variables: Mapping[str, Any], context: Context) -> ExecutionResult:
+    """By the operation's plan where there is one, else field by field."""
+    planned = await answer_by_plan(operation, variables, context)
+    return await execute_fully(operation, variables, context) if planned is None else planned
+
+
 async def answer_by_plan(
     operation: Operation, variables: Mapping[str, Any], context: Context
 ) -> ExecutionResult | None:
@@ -122,15 +130,20 @@ def refuse(error: LibrettoError | DocumentErrors, request_id: str) -> Payload:
     if isinstance(error, DocumentErrors):
         for one in error.errors:
             one.original_error = None  # such as a ValueError about an Int of ten thousand digits: no fault of ours
-        return {"errors": [phrase_error(one, request_id, "GRAPHQL_VALIDATION_FAILED") for one in error.errors]}
+        is_text = isinstance(error.errors[0], GraphQLSyntaxError)
+        code = "GRAPHQL_PARSE_FAILED" if is_text else "GRAPHQL_VALIDATION_FAILED"
+        return {"errors": [phrase_error(one, request_id, code) for one in error.errors]}
     return {"errors": [{"message": error.message, "extensions": {"code": error.code, "requestId": request_id}}]}
 
 
 def phrase_error(error: GraphQLError, request_id: str, code: str = "BAD_USER_INPUT") -> Payload:
     """What a client is told: its own mistakes in full, ours by the request's id only."""
     cause, message = error.original_error, error.message[:MAX_MESSAGE]
-    if isinstance(cause, Refusal):
+    if isinstance(cause, Refusal | Unavailable):
         code, message = cause.code, cause.message[:MAX_MESSAGE]
+    elif isinstance(cause, LOST):
+        log.warning("operation.storage_lost", request_id=request_id, error=str(cause))
+        code, message = Unavailable.code, "The database does not answer right now; try again in a moment"
     elif cause is not None and not isinstance(cause, GraphQLError):
         log.error("operation.fault", request_id=request_id, path=error.path, exc_info=cause)
         code, message = "INTERNAL", "Something went wrong on our side; tell us the request id"

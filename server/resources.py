@@ -11,7 +11,6 @@ from storage import database
 from storage.blobs import BlobStore, open_store
 from storage.events import Publisher, close_events, open_events
 from storage.hub import Hub
-from storage.migrate import list_pending
 
 
 @dataclass
@@ -33,7 +32,7 @@ class Resources:
                 await check()
             except Unavailable as error:
                 problems[name] = error.message
-        if not problems and (pending := await list_pending(self.settings.database_url)):
+        if "database" not in problems and (pending := await database.list_pending_migrations()):
             problems["migrations"] = f"{len(pending)} have yet to run; try `libretto migrate`"
         return problems
 

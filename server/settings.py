@@ -8,6 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+SCHEMES = {
+    "database_url": ("postgresql", "postgres"),
+    "redis_url": ("redis", "rediss", "unix"),
+    "blob_store_url": ("file", "s3", "gs"),
+}
 Profile = Literal["dev", "staging", "prod"]
 
 
@@ -43,7 +48,7 @@ class Settings(BaseSettings):
     music_provider: Literal["local"] = Field("local", description="Who makes the music")
     database_pool_size: int = Field(10, ge=1, description="Connections to PostgreSQL, for each process")
     worker_slots: int = Field(2, ge=1, description="Media jobs that one worker process runs at a time")
-    engine_memory_mb: int = Field(2048, ge=256, description="Memory that one media job may take before it is stopped")
+    engine_memory_mb: int = Field(2048, ge=1024, description="Memory that one media job may take before it is stopped")
     drain_seconds: float = Field(20.0, ge=0, description="How long a stopping process lets its work go on")
     worker_metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of a worker's `/healthz` and `/metrics`; `0` is none"
@@ -75,7 +80,11 @@ class Settings(BaseSettings):
 
 def problems_of(settings: Settings) -> list[str]:
     """What must be mended before a process may boot with these settings, all of it at once."""
-    problems = []
+    problems = [
+        f"{name.upper()} must begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
+        for name, schemes in SCHEMES.items()
+        if (url := getattr(settings, name)) and url.partition(":")[0] not in schemes
+    ]
     embedded = not settings.database_url or not settings.redis_url
     key = settings.secret_key.get_secret_value()
     if settings.libretto_profile != "dev":

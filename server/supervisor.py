@@ -326,8 +326,8 @@ Libretto is ready.
   API      {address}/graphql
   sign up  curl {address}/graphql -H 'content-type: application/json' -d {shlex.quote(body)}
            then send the header authorization: Bearer ACCESS_TOKEN
-  try      {command} smoke    signs up, makes a track, fetches it
-           {command} --help   jobs, users, migrations
+  try      {command} smoke --url {address}
+           signs up, makes a track, fetches it; {command} --help shows the rest
   kept in  {_near(home)}
   stop     Ctrl-C
 """

@@ -85,7 +85,9 @@ def _chores(resources: Resources, health: Health) -> list[Coroutine[Any, Any, No
 
 
 async def _serve_health(health: Health, host: str, port: int) -> None:
-    config = uvicorn.Config(Starlette(routes=health.routes()), host=host, port=port, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        Starlette(routes=health.routes()), host=host, port=port, log_config=None, access_log=False, lifespan="off"
+    )
     await Quiet(config).serve()
 
 

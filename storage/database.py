@@ -3,13 +3,16 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 from tortoise import Tortoise, connections
+from tortoise.exceptions import OperationalError
 from tortoise.transactions import in_transaction
 
+import migrations
 from server.errors import Unavailable
 from server.logs import get_logger
 
@@ -31,6 +34,8 @@ SESSION = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+
+KNOWN_MIGRATIONS = {path.stem for path in Path(migrations.__path__[0]).glob("[0-9]*.py")}
 
 Record = dict[str, Any]
 AfterCommit = Callable[[], Awaitable[None]]
@@ -126,6 +131,15 @@ async def ping() -> None:
         await fetch("SELECT 1")
     except LOST as error:
         raise Unavailable(f"PostgreSQL does not answer: {error}") from error
+
+
+async def list_pending_migrations() -> list[str]:
+    """The migrations of this version that the database at hand has not seen."""
+    try:
+        rows = await fetch("SELECT name FROM tortoise_migrations")
+    except OperationalError:  # there is no such table yet
+        rows = []
+    return sorted(KNOWN_MIGRATIONS - {row["name"] for row in rows})
 
 
 @asynccontextmanager

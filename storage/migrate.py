@@ -9,10 +9,12 @@ from tortoise.context import TortoiseContext
 from tortoise.migrations.autodetector import MigrationAutodetector
 from tortoise.migrations.executor import MigrationExecutor, MigrationTarget
 
+from server.errors import Unavailable
 from server.settings import get_settings
 from storage import styles
-from storage.database import configuration
+from storage.database import LOST, configuration
 
+CONNECT_SECONDS = 10.0
 LOCK = 0x4C696272  # any number, as long as every version of Libretto takes the same
 LATEST, NOTHING = "__latest__", "__first__"  # Tortoise's own names for both ends
 
@@ -59,7 +61,10 @@ async def _executor(url: str) -> AsyncIterator[MigrationExecutor]:
 @asynccontextmanager
 async def _alone(url: str) -> AsyncIterator[None]:
     """Hold a lock that ends with its transaction, so that it works behind a pooler as well."""
-    connection = await asyncpg.connect(url)
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    except (*LOST, asyncpg.PostgresError, TimeoutError) as error:
+        raise Unavailable(f"DATABASE_URL leads to no PostgreSQL that lets us in: {error}") from error
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)

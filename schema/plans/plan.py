@@ -105,7 +105,7 @@ class RootPlan:
 
         async def run(context: Context, bound: Bound) -> Any:
             given = bound[arguments]
-            first, after = given["first"], given.get("after")
+            first, after = given["first"], given.get("after") or None
             if not 1 <= first <= MAX_PAGE:
                 return MISSING
             filters = {name: value for name in reads.filters if (value := given.get(name)) is not None}

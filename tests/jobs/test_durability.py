@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 
+import psutil  # type: ignore[import-untyped]
 import pytest_asyncio
 import redis.asyncio as redis
 from dramatiq import Message
@@ -196,3 +197,43 @@ async def test_message_delivered_twice_does_the_work_once(fragile: Studio, owner
     assert job["attempt"] == 1
     assert await count_entries(owner, created["job"]["id"]) == {"RESERVE": 1, "CAPTURE": 1}
     bell.client.close()
+
+
+async def test_frozen_postgres_is_named_in_time_and_costs_nothing(fragile: Studio, owner: Person) -> None:
+    postmaster = psutil.Process(fragile.services.postgres_pid)
+    frozen = [*postmaster.children(recursive=True), postmaster]
+    for process in frozen:
+        process.suspend()
+    try:
+        async with asyncio.timeout(5):
+            ready = await fragile.client.get("/readyz")
+        assert (ready.status_code, set(ready.json()["problems"])) == (503, {"checks"})
+        async with asyncio.timeout(15):
+            answer = await owner.ask("{ viewer { id } }")
+        assert answer["errors"][0]["extensions"]["code"] in ("TIMED_OUT", "UNAVAILABLE")
+    finally:
+        for process in reversed(frozen):
+            process.resume()
+
+    async def is_well() -> bool:
+        return "errors" not in await owner.ask("{ viewer { id } }")
+
+    await until(is_well, "the API answers again", seconds=30)
+
+
+async def test_lost_postgres_is_unavailable_and_no_fault_of_ours(fragile: Studio, owner: Person) -> None:
+    postmaster = psutil.Process(fragile.services.postgres_pid)
+    postmaster.kill()
+    postmaster.wait(10)
+    query = {"query": "{ viewer { id } }"}
+    answer = await fragile.client.post("/graphql", json=query, headers={"Authorization": f"Bearer {owner.token}"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+    ready = await fragile.client.get("/readyz")
+    assert (ready.status_code, set(ready.json()["problems"])) == (503, {"database"})
+    await asyncio.to_thread(fragile.services.revive)
+
+    async def is_well() -> bool:
+        return "errors" not in await owner.ask("{ viewer { id } }")
+
+    await until(is_well, "the API answers again", seconds=30)

@@ -148,7 +148,7 @@ async def test_parameter_that_is_null_is_as_if_it_were_not_there(studio: Studio,
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        ({"query": "{"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "{"}, "GRAPHQL_PARSE_FAILED"),
         ({"query": "{ nothingOfTheKind }"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"query": "fragment F on Query { __typename }"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"query": "query A { __typename }", "operationName": "B"}, "GRAPHQL_VALIDATION_FAILED"),
@@ -226,7 +226,7 @@ async def test_get_that_is_no_query_is_a_bad_request(studio: Studio, given: dict
 async def test_get_of_bytes_that_are_no_text_is_not_our_fault(studio: Studio) -> None:
     answer = await studio.client.get("/graphql?query=%ff%fe%00")
 
-    assert code_of(answer) == "GRAPHQL_VALIDATION_FAILED"
+    assert code_of(answer) == "GRAPHQL_PARSE_FAILED"
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS"])

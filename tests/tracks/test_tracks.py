@@ -149,6 +149,12 @@ async def test_deleted_track_leaves_nothing_behind(resources: Resources, person:
         assert rows == []
 
 
+async def test_key_of_a_deleted_track_is_a_conflict(person: Person) -> None:
+    track_id = await make_complete_track(person, idempotencyKey="once")
+    await person.get(DELETE, id=track_id)
+    assert (await person.create_track(idempotencyKey="once"))["code"] == "CONFLICT"
+
+
 async def test_next_look_is_there_at_once_and_its_pictures_follow(studio: Studio, person: Person) -> None:
     track_id = await make_complete_track(person)
     look = (await person.get(NEXT_LOOK, id=track_id))["incrementVisualVersion"]

@@ -179,6 +179,14 @@ async def test_odd_authorization_headers_are_refused(studio: Studio, header: str
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (401, "TOKEN_INVALID")
 
 
+async def test_expired_access_token_does_not_stand_in_the_way_of_a_new_session(studio: Studio, person: Person) -> None:
+    expired = forge(person, studio, exp=datetime(2020, 1, 1, tzinfo=UTC))
+    renewed = await studio.ask(REFRESH, expired, input={"refreshToken": person.refresh_token})
+    assert "accessToken" in renewed["data"]["refreshSession"]
+    logged_in = await studio.ask(LOG_IN, expired, input={"email": person.email, "password": PASSWORD})
+    assert "accessToken" in logged_in["data"]["logIn"]
+
+
 async def test_refresh_token_is_no_access_token(studio: Studio, person: Person) -> None:
     answer = await studio.ask(VIEWER, person.refresh_token)
     assert answer["errors"][0]["extensions"]["code"] == "TOKEN_INVALID"
