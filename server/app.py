@@ -15,11 +15,14 @@ from server import pages, transfers
 from server.auth import Gatekeeper
 from server.graphql import GraphQLEndpoint
 from server.health import Health
+from server.logs import get_logger
 from server.middleware import middleware
 from server.operations import Operations
 from server.realtime import MAX_MESSAGE_BYTES, Sockets
 from server.resources import Resources, open_resources
 from server.settings import Settings
+
+log = get_logger(__name__)
 
 BACKLOG = 2048
 LINGER_SECONDS = 5.0
@@ -30,7 +33,7 @@ class Web:
 
     def __init__(self, resources: Resources) -> None:
         operations, gatekeeper = Operations(), Gatekeeper(resources.settings.secret)
-        self._hub = resources.hub
+        self._hub, self._url = resources.hub, resources.settings.base_url
         self.health = Health(resources)
         self.sockets = Sockets(resources, operations, gatekeeper)
         self._hub.on_session_ended += [gatekeeper.end_session, self.sockets.end_session]
@@ -50,6 +53,7 @@ class Web:
     @asynccontextmanager
     async def _live(self, _app: Starlette) -> AsyncIterator[None]:
         await self._hub.start()
+        log.info("web.ready", url=self._url)
         yield
         await self._hub.stop()
 

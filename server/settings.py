@@ -45,7 +45,6 @@ class Settings(BaseSettings):
     access_token_seconds: int = Field(900, ge=30, description="Life of an access token")
     refresh_token_days: int = Field(30, ge=1, description="Life of a refresh token that is not used")
     credits_at_sign_up: int = Field(100, ge=0, description="Credits that a new account starts with")
-    music_provider: Literal["local"] = Field("local", description="Who makes the music")
     database_pool_size: int = Field(10, ge=1, description="Connections to PostgreSQL, for each process")
     worker_slots: int = Field(2, ge=1, description="Media jobs that one worker process runs at a time")
     engine_memory_mb: int = Field(2048, ge=1024, description="Memory that one media job may take before it is stopped")
