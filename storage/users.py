@@ -162,11 +162,6 @@ async def revoke_session(session_id: UUID) -> None:
     await events.publish_after_commit((events.SESSIONS_TOPIC,), session_id.hex.encode())
 
 
-async def is_session_live(session_id: UUID) -> bool:
-    """Whether the session was neither revoked nor forgotten."""
-    return await Session.filter(id=session_id, revoked_at=None).exists()
-
-
 async def _now() -> datetime:
     row = await database.fetch_one("SELECT now() AS now")
     assert row is not None  # noqa: S101 - SELECT without FROM always answers with a row
