@@ -26,7 +26,13 @@ ROW_MODULES = (
     "storage.jobs.rows",
     "storage.idempotency",
 )
-LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+LOST = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # how a statement fails that begins while the connection is being lost
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
 
 SESSION = {
     "idle_in_transaction_session_timeout": "10s",  # a frozen process must not keep its rows from the reaper

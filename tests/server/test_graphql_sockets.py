@@ -213,7 +213,7 @@ async def test_messages_that_need_no_answer_get_none(studio: Studio) -> None:
         ({"variables": []}, "BAD_REQUEST"),
         ({"operationName": 1}, "BAD_REQUEST"),
         ({"extensions": "x"}, "BAD_REQUEST"),
-        ({"query": "{"}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "{"}, "GRAPHQL_PARSE_FAILED"),
         ({"query": "{ nothingOfTheKind }"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"operationName": "Unknown"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"query": WITH_NUMBER, "variables": {"first": "ten"}}, "BAD_USER_INPUT"),
@@ -239,7 +239,7 @@ async def test_broken_operation_leaves_the_others_be(studio: Studio, person: Per
         job_id = (await person.create_track())["job"]["id"]
         variables = {"variables": {"id": job_id}} if query == WATCH else {}
         assert (await wire.ask(subscribe("watch", query, **variables)))["type"] == "next"
-        assert codes_of(await wire.ask(subscribe("broken", "{"))) == ["GRAPHQL_VALIDATION_FAILED"]
+        assert codes_of(await wire.ask(subscribe("broken", "{"))) == ["GRAPHQL_PARSE_FAILED"]
 
         await person.ask("mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
         async for state in states_of(wire):
