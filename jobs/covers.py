@@ -30,25 +30,32 @@ def cover_key(track_id: UUID, visual_version: int, name: str) -> str:
 
 
 async def request_visual_version(viewer: Viewer, track_id: UUID, blobs: BlobStore) -> tuple[Track, JobState]:
-    """Give a track its next visual version, with a drawing that is there at once."""
-    track = await tracks.get_own_track(viewer, track_id)
-    owner = await users.User.get(id=track.user_id)
-    job_id = new_id()
-    async with database.transaction():
-        track.visual_version = await tracks.increment_visual_version(track.id)
-        svg = draw_cover(plan_cover(owner.style_seed, track, track.visual_version))
-        key = cover_key(track.id, track.visual_version, "cover.svg")
-        await blobs.put(key, svg.encode(), "image/svg+xml")
-        await keep_cover(track.user_id, track.id, track.visual_version, {"svg": key})
-        job = await queue.enqueue(
-            "covers.draw",
-            "default",
-            job_id=job_id,
-            user_id=track.user_id,
-            subject_id=track.id,
-            payload={"visual_version": track.visual_version},
-        )
-    return track, job
+    """Give a track its next visual version, with a drawing that is there at once.
+
+    The file comes first, since no transaction may wait for a store; whoever lost the race for a version draws the next.
+    """
+    while True:
+        track = await tracks.get_own_track(viewer, track_id)
+        owner = await users.User.get(id=track.user_id)
+        following = track.visual_version + 1
+        key = cover_key(track.id, following, "cover.svg")
+        await blobs.put(key, draw_cover(plan_cover(owner.style_seed, track, following)).encode(), "image/svg+xml")
+        async with database.transaction():
+            if await tracks.step_visual_version(track.id, following):
+                track.visual_version = following
+                await keep_cover(track.user_id, track.id, following, {"svg": key})
+                return track, await _enqueue_drawing(track)
+
+
+async def _enqueue_drawing(track: Track) -> JobState:
+    return await queue.enqueue(
+        "covers.draw",
+        "default",
+        job_id=new_id(),
+        user_id=track.user_id,
+        subject_id=track.id,
+        payload={"visual_version": track.visual_version},
+    )
 
 
 def draw(work: Work) -> None:

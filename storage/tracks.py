@@ -127,16 +127,15 @@ async def delete_track(track: Track) -> None:
         await track.delete()
 
 
-async def increment_visual_version(track_id: UUID) -> int:
-    """Step a track's look on by one; answers with the new version."""
-    row = await database.fetch_one(
-        "UPDATE tracks SET visual_version = visual_version + 1, version = version + 1 WHERE id = $1"
-        " RETURNING visual_version",
+async def step_visual_version(track_id: UUID, following: int) -> bool:
+    """Step a track's look on to the version that follows; False when somebody else has done it meanwhile."""
+    stepped = await database.fetch(
+        "UPDATE tracks SET visual_version = $2, version = version + 1 WHERE id = $1 AND visual_version = $2 - 1"
+        " RETURNING id",
         track_id,
+        following,
     )
-    if row is None:
-        raise NotFound("There is no such track")
-    return int(row["visual_version"])
+    return bool(stepped)
 
 
 async def keep_music(track_id: UUID, music: dict[str, object]) -> None:

@@ -79,14 +79,14 @@ async def test_jobs_of_one_person_are_taken_in_order(owner: UUID) -> None:
 
 
 async def test_flood_of_one_delays_the_first_of_another_by_one_at_most(studio: Studio, owner: UUID) -> None:
-    flood = [await insert(owner) for _ in range(50)]
+    for _ in range(50):
+        await insert(owner)
     for _ in range(10):
         await claim()
     other = read_id("user", (await studio.make_user()).id)
     first = await insert(other)
     taken = [(await claim()).job_id for _ in range(2)]
     assert first.id in taken
-    assert len(flood) == 50
 
 
 async def test_two_floods_take_turns(studio: Studio, owner: UUID) -> None:

@@ -1,5 +1,6 @@
 """Tracks once they are there: reading, paging, changing, sharing, deleting; as owner, as another, as nobody."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -165,6 +166,13 @@ async def test_next_look_is_there_at_once_and_its_pictures_follow(studio: Studio
     track = (await person.get(query, id=track_id))["track"]
     assert (track["cover"]["visualVersion"], track["status"]) == (2, "COMPLETE")
     assert (await studio.client.get(track["cover"]["pngUrl"])).content.startswith(b"\x89PNG")
+
+
+async def test_looks_that_are_asked_for_at_once_are_all_different(person: Person) -> None:
+    track_id = await make_complete_track(person)
+    looks = await asyncio.gather(*(person.get(NEXT_LOOK, id=track_id) for _ in range(5)))
+    versions = [look["incrementVisualVersion"]["track"]["visualVersion"] for look in looks]
+    assert sorted(versions) == [2, 3, 4, 5, 6]
 
 
 async def test_look_of_a_track_that_was_deleted_meanwhile_fails_in_words(resources: Resources, person: Person) -> None:
