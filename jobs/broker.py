@@ -1,9 +1,12 @@
 """The doorbell: Dramatiq over Redis carries job ids and nothing else, and may lose them all without harm."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +23,8 @@ from server.logs import get_logger
 NAMESPACE = "libretto"
 TIMEOUT_SECONDS = 10.0
 REST_SECONDS = 1.0  # after a failed ring none is tried for so long; the dispatcher makes up for it
+MAX_TOGETHER = 64  # rings of one queue in a batch, as of one round of the dispatcher (`jobs.schedule`)
+PAUSE_SECONDS = 0.002  # for each ring of a batch, so that a crowd is rung for together, and somebody alone at once
 LOST = (RedisError, OSError, BrokerConnectionError)
 
 log = get_logger(__name__)
@@ -67,31 +72,52 @@ class Doorbell(RedisBroker):
 
 
 class Bell:
-    """Rings from async code, in a thread of its own; a ring that fails is logged and never raised."""
+    """Rings from async code, in a thread of its own; a ring that fails is logged and never raised.
+
+    A ring only wakes: whoever answers takes all that waits in the queue. So while one batch is rung, the next gathers,
+    and of a crowd only as many are rung for as could be answered at once.
+    """
 
     def __init__(self, url: str) -> None:
         self.broker = Doorbell(url)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bell")
+        self._gathered: dict[str, list[tuple[str, UUID]]] = {}
+        self._ringer: asyncio.Task[None] | None = None
         self._resting_until = 0.0
 
     def ring(self, queue: str, kind: str, job_ids: Iterable[UUID]) -> None:
         """Tell the workers of a queue that there is something to do; returns at once."""
-        self._thread.submit(self._send, queue, kind, list(job_ids))
+        gathered = self._gathered.setdefault(queue, [])
+        gathered += [(kind, job_id) for job_id in islice(job_ids, MAX_TOGETHER - len(gathered))]
+        if self._ringer is None:
+            self._ringer = asyncio.create_task(self._ring_all(), context=Context())  # it is nobody's request
 
-    def _send(self, queue: str, kind: str, job_ids: list[UUID]) -> None:
+    async def _ring_all(self) -> None:
+        try:
+            while self._gathered:
+                batch, self._gathered = self._gathered, {}
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._send, batch)
+                await asyncio.sleep(PAUSE_SECONDS * sum(map(len, batch.values())))
+        finally:
+            self._ringer = None
+
+    def _send(self, batch: Mapping[str, Sequence[tuple[str, UUID]]]) -> None:
         if time.monotonic() < self._resting_until:
             return
         try:
-            for job_id in job_ids:
-                self.broker.enqueue(
-                    Message(queue_name=queue, actor_name=kind, args=(job_id.hex,), kwargs={}, options={})
-                )
+            for queue, rings in batch.items():
+                for kind, job_id in rings:
+                    self.broker.enqueue(
+                        Message(queue_name=queue, actor_name=kind, args=(job_id.hex,), kwargs={}, options={})
+                    )
         except LOST as error:
             self._resting_until = time.monotonic() + REST_SECONDS
-            log.warning("bell.unrung", queue=queue, error=str(error))
+            log.warning("bell.unrung", queues=[*batch], error=str(error))
 
     def close(self) -> None:
         """Send what waits and let the connections go."""
+        self._thread.submit(self._send, self._gathered)
+        self._gathered = {}
         self._thread.shutdown()
         self.broker.client.close()
 

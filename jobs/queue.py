@@ -90,10 +90,21 @@ async def enqueue(
         subject_id=subject_id,
         payload=dict(payload or {}),
         max_attempts=max_attempts,
-        request_id=get_contextvars().get("request_id"),
+        request_id=find_request_id(),
     )
-    await database.after_commit(lambda: broker.ring(queue, kind, job_id))
+    await ring_for(state)
     return state
+
+
+async def ring_for(job: JobState) -> None:
+    """Ring for a job that was written in the transaction at hand, once that is committed."""
+    await database.after_commit(lambda: broker.ring(job.queue, job.kind, job.id))
+
+
+def find_request_id() -> str | None:
+    """The id of the request at hand, which the job's log lines carry too."""
+    request_id: str | None = get_contextvars().get("request_id")
+    return request_id
 
 
 class Desk:

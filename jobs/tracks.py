@@ -16,9 +16,9 @@ from jobs.engines.tracks import MadeTrack, make_track
 from jobs.make import make
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
-from server.errors import Conflict, ValidationFailed
+from server.errors import Conflict, InsufficientCredits, ValidationFailed
 from storage import credits as ledger
-from storage import database, idempotency, jobs, styles, tracks, users
+from storage import database, idempotency, jobs, styles, tracks, users, wishes
 from storage.access import Viewer
 from storage.assets import Asset, AssetKind, replace_assets
 from storage.blobs import attempt_key
@@ -27,6 +27,7 @@ from storage.jobs import JobState
 from storage.rows import new_id
 from storage.tracks import Track
 
+KIND, QUEUE = "tracks.render", "media"
 SECONDS_PER_CREDIT = 6
 MIN_SECONDS, MAX_SECONDS = 5, 600
 MAX_PROMPT, MAX_LYRICS, MAX_TITLE = 2_000, 5_000, 120
@@ -98,41 +99,44 @@ def title_of(prompt: str) -> str:
 async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str | None = None) -> RequestedTrack:
     """Reserve the credits, and write the track and its job; all of it or nothing."""
     user_id = viewer.require_user()
-    await _check(viewer, wish)
-    track_id, job_id, price = new_id(), new_id(), price_of(wish.duration_seconds)
+    if problems := wish.problems():
+        raise ValidationFailed(problems | await _find_unknown(user_id, wish))
+    track_id, price = new_id(), price_of(wish.duration_seconds)
+    if idempotency_key is None:
+        return await _write(user_id, wish, track_id, price)
     async with database.transaction():
-        if idempotency_key is not None:
-            first_id = await idempotency.claim_key(user_id, "createTrack", idempotency_key, asdict(wish), track_id)
-            if first_id != track_id:
-                return await _first_answer(viewer, first_id, price)
-        await ledger.reserve_credits(user_id, job_id, price)
-        series_id = wish.series_id or await tracks.find_default_series_id(user_id)
-        track = await Track.create(
-            id=track_id,
-            user_id=user_id,
-            job_id=job_id,
-            series_id=series_id,
-            style_id=wish.style_id,
-            title=title_of(wish.prompt),
-            prompt=wish.prompt,
-            lyrics=wish.lyrics,
-            duration_seconds=wish.duration_seconds,
-            has_vocals=wish.has_vocals,
-            seed=secrets.randbelow(MAX_SEED) if wish.seed is None else wish.seed,
-            slug=tracks.new_slug(),
-        )
-        job = await queue.enqueue("tracks.render", "media", job_id=job_id, user_id=user_id, subject_id=track_id)
+        first_id = await idempotency.claim_key(user_id, "createTrack", idempotency_key, asdict(wish), track_id)
+        if first_id != track_id:
+            return await _first_answer(viewer, first_id, price)
+        return await _write(user_id, wish, track_id, price)
+
+
+async def _write(user_id: UUID, wish: TrackWish, track_id: UUID, price: int) -> RequestedTrack:
+    track = Track(
+        id=track_id,
+        user_id=user_id,
+        job_id=new_id(),
+        series_id=wish.series_id,
+        style_id=wish.style_id,
+        title=title_of(wish.prompt),
+        prompt=wish.prompt,
+        lyrics=wish.lyrics,
+        duration_seconds=wish.duration_seconds,
+        has_vocals=wish.has_vocals,
+        seed=secrets.randbelow(MAX_SEED) if wish.seed is None else wish.seed,
+        slug=tracks.new_slug(),
+    )
+    job = await wishes.write_track(track, price=price, kind=KIND, queue=QUEUE, request_id=queue.find_request_id())
+    if job is None:
+        if unknown := await _find_unknown(user_id, wish):
+            raise ValidationFailed(unknown)
+        raise InsufficientCredits(required=price, available=await ledger.read_available(user_id))
+    await queue.ring_for(job)
     return RequestedTrack(track, job, price)
 
 
-async def _check(viewer: Viewer, wish: TrackWish) -> None:
-    problems = wish.problems()
-    if wish.style_id is not None and await styles.find_style(wish.style_id) is None:
-        problems["styleId"] = "There is no such style"
-    if wish.series_id is not None and await tracks.find_own_series(viewer, wish.series_id) is None:
-        problems["seriesId"] = "There is no such series"
-    if problems:
-        raise ValidationFailed(problems)
+async def _find_unknown(user_id: UUID, wish: TrackWish) -> dict[str, str]:
+    return await wishes.find_unknown(user_id, style_id=wish.style_id, series_id=wish.series_id)
 
 
 async def _first_answer(viewer: Viewer, track_id: UUID, price: int) -> RequestedTrack:

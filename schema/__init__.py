@@ -3,22 +3,17 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from schema.context import Info
-from schema.covers import Cover
-from schema.credits import CreditEntry, CreditQuery
-from schema.jobs import Job, JobMutation, JobQuery, JobSubscription
-from schema.nodes import Node
-from schema.root import find_node
-from schema.styles import Style, StyleQuery
-from schema.tracks import Asset, Series, Track, TrackMutation, TrackQuery
-from schema.users import User, UserMutation, UserQuery
+from schema.credits import CreditQuery
+from schema.jobs import JobMutation, JobQuery, JobSubscription
+from schema.root import NODES, RootQuery
+from schema.styles import StyleQuery
+from schema.tracks import TrackMutation, TrackQuery
+from schema.users import UserMutation, UserQuery
 
 
 @strawberry.type
-class Query(UserQuery, TrackQuery, JobQuery, StyleQuery, CreditQuery):
-    @strawberry.field(description="Anything that you may see, by its id.")
-    async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002 - Relay's name
-        return await find_node(info.context.viewer, id)
+class Query(RootQuery, UserQuery, TrackQuery, JobQuery, StyleQuery, CreditQuery):
+    pass
 
 
 @strawberry.type
@@ -35,7 +30,7 @@ schema = strawberry.Schema(
     Query,
     Mutation,
     Subscription,
-    types=[Asset, Cover, CreditEntry, Job, Series, Style, Track, User],
+    types=NODES,
     config=StrawberryConfig(disable_field_suggestions=True),
 )
 

@@ -8,7 +8,9 @@ import strawberry
 from schema.context import Info
 from schema.nodes import Node, node_id
 from schema.reads import computed
+from schema.roots import One
 from storage import covers
+from storage.access import OWNER
 
 
 @strawberry.enum(description="1:1 at 1024 by 1024, 9:16 at 1080 by 1920, 16:9 at 1920 by 1080.")
@@ -21,6 +23,7 @@ class Crop(StrEnum):
 @strawberry.type(description="The picture of a track, at one visual version.")
 class Cover(Node):
     rows = (covers.Cover,)
+    door = One(covers.Cover, OWNER, "cover")
 
     id: strawberry.ID = node_id("cover")
     visual_version: int

@@ -10,7 +10,7 @@ from schema.context import Info
 from schema.nodes import Node, node_id
 from schema.pages import After, Connection, First
 from schema.reads import computed
-from schema.roots import Page
+from schema.roots import One, Page
 from storage.access import OWNER
 from storage.credits import CreditEntry as CreditEntryRow
 from storage.rows import write_id
@@ -29,6 +29,7 @@ class CreditEntryKind(StrEnum):
 @strawberry.type(description="One line of the ledger.")
 class CreditEntry(Node):
     rows = (CreditEntryRow,)
+    door = One(CreditEntryRow, OWNER, "creditEntry")
 
     id: strawberry.ID = node_id("creditEntry")
     kind: CreditEntryKind

@@ -1,10 +1,12 @@
-"""Documents: parsed, validated and measured once for each text, then only executed."""
+"""Documents: parsed, validated, measured and compiled once for each text, then only executed."""
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+import orjson
 from graphql import (
     DirectiveNode,
     DocumentNode,
@@ -24,15 +26,18 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from schema import schema
 from schema.limits import Analysis, analyse, check_limits, check_source, parse_document
-from schema.plans import Plan, Uncovered, compile_plan
+from schema.plans import Compiler, LivePlan, LiveTemplate, Plan, Uncovered, compile_variables
 from server import metrics
 from server.logs import get_logger
-from storage.access import Viewer
+from storage.access import ANONYMOUS, Viewer
 
 CACHED_CHARACTERS = 300_000  # two hundred screens; a character costs up to 300 bytes once it is parsed: below 100 MB
+OVERHEAD_CHARACTERS = 200  # what a short document costs besides, with its plans
 MAX_VALIDATION_ERRORS = 25
-MAX_PLANS = 16  # of one document, whose directives could ask for two to the power of their number
+MAX_PLANS = 16  # of one operation, whose directives could ask for two to the power of their number
+MAX_PRICES = 128  # of one operation, which depend on its variables
 
+T = TypeVar("T", Plan, LiveTemplate)
 log = get_logger(__name__)
 
 core: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public door to the schema that it built
@@ -40,74 +45,105 @@ core: GraphQLSchema = schema._schema  # noqa: SLF001 - Strawberry has no public 
 
 @dataclass(frozen=True)
 class Document:
-    """A document that may be executed, with the plans that were compiled of it."""
+    """A document that may be executed."""
 
     source: str
     node: DocumentNode
     analysis: Analysis
     fragments: dict[str, FragmentDefinitionNode]
-    deciding: frozenset[str]  # the variables that @include and @skip look at
-    plans: dict[Hashable, Plan | None] = field(default_factory=dict)
+    deciding: tuple[str, ...]  # the variables that @include and @skip look at
+    operations: "dict[str | None, Operation]" = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
 class Operation:
-    """One operation of a document, with its price."""
+    """One operation of a document, with the plans that were compiled of it."""
 
-    document: Document
-    definition: OperationDefinitionNode
-    name: str | None
-    cost: int
+    def __init__(self, document: Document, definition: OperationDefinitionNode, name: str | None) -> None:
+        self.document: Document = document
+        self.definition = definition
+        self.name = name
+        self.type: OperationType = definition.operation
+        self.source = document.source
+        self.cost = 0
+        self.fixed: bytes | None = None  # the answer, where it is the same for everybody at all times
+        self.opens_session = self._opens_session()
+        self._read = compile_variables(core, definition.variable_definitions or ())
+        self._plans: dict[Hashable, Plan | None] = {}
+        self._templates: dict[Hashable, LiveTemplate | None] = {}
+        self._priced: dict[int, Operation] = {}
+        self._only: Operation | None = None  # what it costs hangs on no variables
 
-    @property
-    def type(self) -> OperationType:
-        return self.definition.operation
+    def price(self, variables: Mapping[str, Any]) -> "Operation":
+        """The operation with what it costs under these variables; DocumentRefused if it asks for too much."""
+        if self._only is not None:
+            return self._only
+        measured = self.document.analysis.measure(self.name, variables)
+        priced = self._priced.get(measured.cost)
+        if priced is None:
+            check_limits(measured)
+            priced = copy(self)
+            priced.cost = measured.cost
+            if len(self._priced) < MAX_PRICES:
+                self._priced[measured.cost] = priced
+            if not self.definition.variable_definitions:
+                self._only = priced
+                priced.fixed = _encode_constant(priced)
+        return priced
 
-    @property
-    def source(self) -> str:
-        """The document's text."""
-        return self.document.source
+    def wrap(self, data: dict[str, Any] | None) -> dict[str, Any]:
+        """The answer that holds this data."""
+        return {"data": data, "extensions": {"cost": {"requested": self.cost}}}
 
-    @property
-    def opens_session(self) -> bool:
-        """Whether this does nothing but log somebody in, for which nobody need be logged in."""
-        chosen = self.definition.selection_set.selections
-        names = {one.name.value if isinstance(one, FieldNode) else "" for one in chosen}
-        return self.type is OperationType.MUTATION and names <= {"signUp", "logIn", "refreshSession"}
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether this is a subscription whose last result is its state, so that all who ask the same may share it."""
-        root, *others = self.definition.selection_set.selections
-        if self.type is not OperationType.SUBSCRIPTION or others or not isinstance(root, FieldNode):
-            return False
-        declared = schema.get_field_for_type(root.name.value, "Subscription")
-        return declared is not None and bool(declared.metadata.get("shared"))
-
-    def read_variables(self, variables: Mapping[str, Any]) -> VariableValues | None:
+    def read_variables(self, variables: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The variables as the operation declares them; None when they do not fit, which the executor explains."""
-        read = get_variable_values(core, self.definition.variable_definitions or (), dict(variables), max_errors=1)
-        return read if isinstance(read, VariableValues) else None
+        read = self._read(variables)
+        if read is not None:
+            return read
+        slowly = get_variable_values(core, self.definition.variable_definitions or (), dict(variables), max_errors=1)
+        return slowly.coerced if isinstance(slowly, VariableValues) else None
 
-    def find_plan(self, values: VariableValues, viewer: Viewer) -> Plan | None:
-        """The plan of a query for viewers of this role; None when the executor must answer."""
-        if self.type is not OperationType.QUERY:
+    def find_plan(self, values: Mapping[str, Any], viewer: Viewer) -> Plan | None:
+        """The plan of a query or a mutation for viewers of this role; None when the executor must answer."""
+        if self.type is OperationType.SUBSCRIPTION:
             return None
-        deciding = {name: values.coerced.get(name) for name in self.document.deciding}
-        key = (self.name, viewer.is_admin, *deciding.items())
-        plans = self.document.plans
-        if key not in plans and len(plans) < MAX_PLANS:
-            plans[key] = self._compile(deciding, viewer)
-        return plans.get(key)
+        return self._find(self._plans, values, viewer, Compiler.compile)
 
-    def _compile(self, deciding: Mapping[str, Any], viewer: Viewer) -> Plan | None:
-        selection_set, fragments = self.definition.selection_set, self.document.fragments
+    def find_live_plan(self, values: Mapping[str, Any], viewer: Viewer) -> LivePlan | None:
+        """The plan of a subscription for viewers of this role; None when the executor must answer."""
+        if self.type is not OperationType.SUBSCRIPTION:
+            return None
+        template = self._find(self._templates, values, viewer, Compiler.compile_live)
+        return None if template is None else template.fill(values)
+
+    def _find(
+        self,
+        known: dict[Hashable, T | None],
+        values: Mapping[str, Any],
+        viewer: Viewer,
+        compile_for: Callable[[Compiler, Viewer], T],
+    ) -> T | None:
+        deciding: dict[str, Any] = {name: values.get(name) for name in self.document.deciding}
+        key = (viewer.is_admin, *deciding.values())
+        if key not in known and len(known) < MAX_PLANS:
+            known[key] = self._compile(deciding, viewer, compile_for)
+        return known.get(key)
+
+    def _compile(
+        self, deciding: Mapping[str, Any], viewer: Viewer, compile_for: Callable[[Compiler, Viewer], T]
+    ) -> T | None:
+        compiler = Compiler(schema, core, self.definition, self.document.fragments, deciding)
         try:
-            return compile_plan(schema, core, selection_set, fragments, deciding, viewer)
+            return compile_for(compiler, viewer)
         except Uncovered as uncovered:
             metrics.OPERATIONS_UNCOVERED.labels(str(uncovered)).inc()
             log.debug("plan.uncovered", field=str(uncovered))
             return None
+
+    def _opens_session(self) -> bool:
+        """Whether this does nothing but log somebody in, for which nobody need be logged in."""
+        chosen = self.definition.selection_set.selections
+        names = {one.name.value if isinstance(one, FieldNode) else "" for one in chosen}
+        return self.type is OperationType.MUTATION and names <= {"signUp", "logIn", "refreshSession"}
 
 
 class DocumentErrors(Exception):
@@ -127,28 +163,36 @@ class Documents:
 
     def find_operation(self, source: str, name: str | None, variables: Mapping[str, Any]) -> Operation:
         """The operation to execute; DocumentErrors if there is none, DocumentRefused if it is too much."""
-        document = self._read(source)
-        definition = get_operation_ast(document.node, name)
-        if definition is None:
-            problem = f"There is no operation named {name!r}" if name else "Name one of the operations to execute"
-            raise DocumentErrors([GraphQLError(problem)])
-        measured = document.analysis.measure(name, variables)
-        check_limits(measured)
-        return Operation(document, definition, name, measured.cost)
+        document = self.read(source)
+        operation = document.operations.get(name)
+        if operation is None:
+            definition = get_operation_ast(document.node, name)
+            if definition is None:
+                problem = f"There is no operation named {name!r}" if name else "Name one of the operations to execute"
+                raise DocumentErrors([GraphQLError(problem)])
+            operation = document.operations[name] = Operation(document, definition, name)
+        return operation.price(variables)
 
-    def _read(self, source: str) -> Document:
+    def read(self, source: str) -> Document:
+        """The document of a text; DocumentErrors if it is not valid."""
         known = self._known.get(source)
         if known is None:
             check_source(source)
             known = self._known[source] = _prepare(source)
-            self._characters += len(source)
+            self._characters += len(source) + OVERHEAD_CHARACTERS
             while self._characters > CACHED_CHARACTERS:
-                self._characters -= len(self._known.popitem(last=False)[0])
+                self._characters -= len(self._known.popitem(last=False)[0]) + OVERHEAD_CHARACTERS
         else:
             self._known.move_to_end(source)
         if isinstance(known, DocumentErrors):
             raise known
         return known
+
+
+def _encode_constant(operation: Operation) -> bytes | None:
+    plan = operation.find_plan({}, ANONYMOUS)
+    data = None if plan is None else plan.find_constant()
+    return None if data is None else orjson.dumps(operation.wrap(data))
 
 
 def _prepare(source: str) -> Document | DocumentErrors:
@@ -160,7 +204,7 @@ def _prepare(source: str) -> Document | DocumentErrors:
     if errors:
         return DocumentErrors(errors)
     fragments = {one.name.value: one for one in node.definitions if isinstance(one, FragmentDefinitionNode)}
-    return Document(source, node, analyse(core, node), fragments, frozenset(_find_deciding(node)))
+    return Document(source, node, analyse(core, node), fragments, tuple(sorted(_find_deciding(node))))
 
 
 def _find_deciding(node: DocumentNode) -> set[str]:

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from jobs.queue import QUEUES
-from schema.context import Info
+from schema.context import Context, Info
 from schema.failures import Conflict, InsufficientCredits, NotFound
+from schema.live import Leave, Sink, Watch
 from schema.mutation import mutation
 from schema.nodes import Node, node_id
-from schema.pages import After, Connection, First, read_page
+from schema.pages import After, Connection, First
 from schema.reads import computed, relation
 from schema.roots import One, Page
-from schema.ticker import tick
+from schema.ticker import begin_ticking
 from server import errors
 from storage import jobs, tracks
-from storage.access import OWNER, OWNER_AND_ADMINS
+from storage.access import ADMINS, OWNER, OWNER_AND_ADMINS
 from storage.jobs.rows import JobState as JobSnapshot
-from storage.lifecycle import State
+from storage.lifecycle import TERMINAL, State
 from storage.rows import read_id
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 QUEUES_SECONDS = 1.0
 JOB = One(jobs.Job, OWNER_AND_ADMINS, "job")
 JOBS = Page(jobs.Job, OWNER, {"state": None})
+DEAD_LETTERS = Page(jobs.Job, ADMINS, where={"state": State.FAILED})
 
 strawberry.enum(State, name="JobState", description="Where work stands; the last three are final.")
 
@@ -42,6 +44,7 @@ class JobError:
 @strawberry.type(description="A piece of work that takes time.")
 class Job(Node):
     rows = (jobs.Job, JobSnapshot)
+    door = JOB
 
     id: strawberry.ID = node_id("job")
     kind: str
@@ -113,10 +116,11 @@ class JobQuery:
     async def jobs(self, info: Info, first: First, after: After = None, state: State | None = None) -> Connection[Job]:
         return await JOBS.read(info.context, first, after, state=state)
 
-    @strawberry.field(description="The jobs that failed for good, of everybody; for admins.")
+    @strawberry.field(
+        description="The jobs that failed for good, of everybody; for admins.", metadata={"reads": DEAD_LETTERS}
+    )
     async def dead_letters(self, info: Info, first: First, after: After = None) -> Connection[Job]:
-        info.context.viewer.require_admin()
-        return await read_page(jobs.visible(info.context.viewer).filter(state=State.FAILED), first, after)
+        return await DEAD_LETTERS.read(info.context, first, after)
 
 
 @strawberry.type
@@ -132,46 +136,69 @@ class JobMutation:
         return JobRetried(job=Job.of(await jobs.replay_job(info.context.viewer, read_id("job", id))))
 
 
+def snapshot_of(row: jobs.Job) -> JobSnapshot:
+    """The job as an event would show it."""
+    return JobSnapshot.of({name: getattr(row, name) for name in JobSnapshot.__slots__})
+
+
+async def _watch_job(context: Context, sink: Sink, job_id: str) -> Leave:
+    viewer, row_id = context.viewer, read_id("job", job_id)
+    viewer.require_user()
+
+    async def read() -> list[JobSnapshot]:
+        row = await jobs.find_job(viewer, row_id)
+        if row is None:
+            raise errors.NotFound("There is no such job")
+        return [snapshot_of(row)]
+
+    def tell(state: JobSnapshot) -> None:
+        is_final = state.state in TERMINAL
+        sink.offer(state.id, state, is_final=is_final)
+        if is_final:
+            sink.end()
+
+    return await context.hub.watch_job(row_id, tell, read)
+
+
+async def _watch_jobs(context: Context, sink: Sink) -> Leave:
+    user_id = context.viewer.require_user()
+
+    async def read() -> list[JobSnapshot]:
+        live = jobs.Job.filter(user_id=user_id, state__in=(State.QUEUED, State.RENDERING))
+        return [snapshot_of(row) for row in await live.order_by("id").limit(1000)]
+
+    def tell(state: JobSnapshot) -> None:
+        sink.offer(state.id, state, is_final=state.state in TERMINAL)
+
+    return await context.hub.watch_jobs_of(user_id, tell, read)
+
+
+async def _watch_queues(context: Context, sink: Sink) -> Leave:
+    context.viewer.require_admin()
+    return begin_ticking(lambda: jobs.read_queue_health(QUEUES), QUEUES_SECONDS, sink)
+
+
+JOB_PROGRESS, VIEWER_JOBS, QUEUES_HEALTH = Watch(_watch_job), Watch(_watch_jobs), Watch(_watch_queues)
+
+
 @strawberry.type
 class JobSubscription:
     @strawberry.subscription(
         description="One job: first as it stands, then as it changes; ends after its final state.",
-        metadata={"shared": True},
+        metadata={"watches": JOB_PROGRESS},
     )
     async def job_progress(self, info: Info, job_id: strawberry.ID) -> AsyncIterator[Job]:
-        viewer = info.context.viewer
-        viewer.require_user()
-        async with info.context.hub.watch_job(read_id("job", job_id)) as feed:
-            row = await jobs.find_job(viewer, read_id("job", job_id))
-            if row is None:
-                raise errors.NotFound("There is no such job")
-            feed.offer(snapshot_of(row))
-            async for state in feed:
-                info.context.forget()
-                yield Job.of(state)
-                if state.state.is_terminal:
-                    return
-
-    @strawberry.subscription(description="Your jobs: first those that have not ended, then every change of any.")
-    async def viewer_jobs(self, info: Info) -> AsyncIterator[Job]:
-        user_id = info.context.viewer.require_user()
-        async with info.context.hub.watch_jobs_of(user_id) as feed:
-            live = jobs.Job.filter(user_id=user_id, state__in=(State.QUEUED, State.RENDERING))
-            for row in await live.order_by("id").limit(1000):
-                feed.offer(snapshot_of(row))
-            async for state in feed:
-                info.context.forget()
-                yield Job.of(state)
+        return JOB_PROGRESS.stream(info.context, job_id=job_id)
 
     @strawberry.subscription(
-        description="How the queues do, as often as that changes; for admins.", metadata={"shared": True}
+        description="Your jobs: first those that have not ended, then every change of any.",
+        metadata={"watches": VIEWER_JOBS},
+    )
+    async def viewer_jobs(self, info: Info) -> AsyncIterator[Job]:
+        return VIEWER_JOBS.stream(info.context)
+
+    @strawberry.subscription(
+        description="How the queues do, as often as that changes; for admins.", metadata={"watches": QUEUES_HEALTH}
     )
     async def queues(self, info: Info) -> AsyncIterator[list[QueueHealth]]:
-        info.context.viewer.require_admin()
-        async for health in tick(lambda: jobs.read_queue_health(QUEUES), QUEUES_SECONDS):
-            yield [QueueHealth(**{name: getattr(queue, name) for name in queue.__slots__}) for queue in health]
-
-
-def snapshot_of(row: jobs.Job) -> JobSnapshot:
-    """The job as an event would show it."""
-    return JobSnapshot.of({name: getattr(row, name) for name in JobSnapshot.__slots__})
+        return QUEUES_HEALTH.stream(info.context)

@@ -27,6 +27,7 @@ MAX_COST = 5_000  # a page of a hundred tracks with all that hangs below each, a
 MAX_PAGE_SIZE = 100  # what the schema allows for `first` and `last`, and what a connection without them counts as
 LIST_SIZE = 10  # a list without a size of its own: chapters, lyric lines shown, members
 INTROSPECTION_LIST_SIZE = 5  # so small that the introspection query fits, once, and no list in it is free
+MAX_MEASURES = 16  # of one document, kept: pages have a few sizes
 SATURATED = 2**31 - 1  # no count grows beyond it: GraphQL's largest Int
 
 ROOT_FIELD_COSTS = {ast.OperationType.QUERY: 0, ast.OperationType.MUTATION: 10, ast.OperationType.SUBSCRIPTION: 5}
@@ -102,11 +103,6 @@ def check_limits(measure: Measure) -> None:
     _check("cost", measure.cost, MAX_COST, DocumentTooComplex)
 
 
-def measure(schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: Values) -> Measure:
-    """Measure one operation; to measure a document again and again, keep what `analyse` answers."""
-    return analyse(schema, document).measure(operation_name, variables)
-
-
 def analyse(schema: GraphQLSchema, document: DocumentNode, list_sizes: Mapping[str, int] | None = None) -> "Analysis":
     """Read a validated document once; `list_sizes` maps `Type.field` to the length of its list."""
     reader = _Reader(schema, list_sizes or {})
@@ -115,7 +111,8 @@ def analyse(schema: GraphQLSchema, document: DocumentNode, list_sizes: Mapping[s
     for name in _order_fragments(fragments):
         reader.read_fragment(fragments[name])
     operations = [reader.read_operation(node) for node in definitions if isinstance(node, ast.OperationDefinitionNode)]
-    return Analysis(tuple(reader.blocks), {operation.name: operation for operation in operations})
+    sizes = {name for block in reader.blocks for each in block.branches if each.page for name in each.page.variables}
+    return Analysis(tuple(reader.blocks), {operation.name: operation for operation in operations}, tuple(sizes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +121,28 @@ class Analysis:
 
     blocks: "tuple[_Block, ...]"  # a block stands after every block that it refers to
     operations: "Mapping[str, _Operation]"
+    sizes: tuple[str, ...]  # the variables that say how long a page is; no other matters
+    known: dict[tuple[object, ...], Measure] = field(default_factory=dict)
 
     def measure(self, operation_name: str | None, variables: Values) -> Measure:
-        """Measure the named operation, or the only one."""
-        root = self._find(operation_name).block
-        return Measure(root.depth, root.aliases, root.fields, root.directives, self.cost(operation_name, variables))
-
-    def cost(self, operation_name: str | None, variables: Values) -> int:
-        """The most that the operation can cost with these variables, in time linear in the document."""
+        """Measure the named operation, or the only one; in time linear in the document for each new page size."""
         operation = self._find(operation_name)
-        values = {**operation.defaults, **variables}
+        given = [(name, variables[name]) for name in self.sizes if name in variables]
+        sizes = {name: None if value is None else _clamp_size(value) for name, value in given}
+        asked = (operation.name, *sizes.items())
+        if asked not in self.known:
+            if len(self.known) == MAX_MEASURES:
+                self.known.clear()
+            self.known[asked] = self._measure(operation, {**operation.defaults, **sizes})
+        return self.known[asked]
+
+    def _measure(self, operation: "_Operation", values: Values) -> Measure:
         prices: list[_Prices] = []
         for block in self.blocks:
             prices.append(_price_block(block, prices, values))
-        roots = operation.root_field_cost * operation.block.fields
-        return min(roots + _dearest(prices[operation.block.index], LIST_SIZE), SATURATED)
+        root = operation.block
+        cost = operation.root_field_cost * root.fields + _dearest(prices[root.index], LIST_SIZE)
+        return Measure(root.depth, root.aliases, root.fields, root.directives, min(cost, SATURATED))
 
     def _find(self, operation_name: str | None) -> "_Operation":
         names = [operation_name] if operation_name else list(self.operations)
@@ -222,9 +226,7 @@ class _Reader:
         block = self._read_block(node.selection_set, root_type)
         inputs = node.variable_definitions or ()
         block.directives += len(node.directives or ()) + sum(len(each.directives or ()) for each in inputs)
-        defaults = {
-            each.variable.name.value: _read_literal(each.default_value) for each in inputs if each.default_value
-        }
+        defaults = {one.variable.name.value: _read_literal(one.default_value) for one in inputs if one.default_value}
         return _Operation(node.name.value if node.name else "", block, ROOT_FIELD_COSTS[node.operation], defaults)
 
     def read_fragment(self, node: ast.FragmentDefinitionNode) -> None:
@@ -290,14 +292,12 @@ class _Reader:
 
     def _read_admitted(self, parent: GraphQLNamedType, condition: GraphQLNamedType) -> frozenset[str] | None:
         """Of the parent's possible types those that meet the condition; None when all do, named or not."""
-        possible = self._possible_names(parent)
-        admitted = possible & self._possible_names(condition)
-        return None if admitted == possible and is_abstract_type(condition) else admitted
+        possible, meeting = self._possible_names(parent), self._possible_names(condition)
+        return None if possible <= meeting and is_abstract_type(condition) else possible & meeting
 
     def _read_possible_names(self, named: GraphQLNamedType) -> frozenset[str]:
-        if is_abstract_type(named):
-            return frozenset(each.name for each in self._schema.get_possible_types(named))
-        return frozenset({named.name})
+        possible = self._schema.get_possible_types(named) if is_abstract_type(named) else [named]
+        return frozenset(each.name for each in possible)
 
     def _find_type(self, name: str) -> GraphQLNamedType:
         found = self._schema.get_type(name)

@@ -5,15 +5,17 @@ from typing import Any, ClassVar, Self, cast
 import strawberry
 
 from schema.reads import NodeId
+from schema.roots import One
 from server.errors import NotFound
 from storage.rows import write_id
 
 
 @strawberry.interface(description="Anything that has an id.")
 class Node:
-    """The rows that a type shows are named in `rows`; a resolver answers with rows, never with types."""
+    """A type names the rows that it shows and the door to one of them; resolvers answer with rows, never with types."""
 
     rows: ClassVar[tuple[type, ...]] = ()
+    door: ClassVar[One]
 
     id: strawberry.ID
 

@@ -1,6 +1,7 @@
 """Connections: pages over rows in the order of their ids, newest first, that stay put while rows come and go."""
 
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 import strawberry
 from tortoise.models import Model
@@ -42,25 +43,27 @@ class Connection(Generic[T]):
 
 async def read_page(query: QuerySet[Any], first: int, after: str | None) -> Connection[Any]:
     """The first so many rows behind the cursor; one row more is read to know whether there is a next page."""
-    if not 1 <= first <= MAX_PAGE:
-        raise ValidationFailed({"first": f"From 1 to {MAX_PAGE}"})
-    if after is not None:
-        query = query.filter(id__lt=_read_cursor(after))
+    first, behind = read_bounds(first, after)
+    if behind is not None:
+        query = query.filter(id__lt=behind)
     rows: list[Model] = await query.order_by("-id").limit(first + 1)
     edges = [Edge(cursor=write_id(CURSOR, row.pk), node=row) for row in rows[:first]]
     return Connection(
         edges=edges,
         page_info=PageInfo(
             has_next_page=len(rows) > first,
-            has_previous_page=after is not None,
+            has_previous_page=behind is not None,
             start_cursor=edges[0].cursor if edges else None,
             end_cursor=edges[-1].cursor if edges else None,
         ),
     )
 
 
-def _read_cursor(text: str) -> object:
+def read_bounds(first: int, after: str | None) -> tuple[int, UUID | None]:
+    """How many rows are wanted, and behind which; ValidationFailed when that makes no sense."""
+    if not 1 <= first <= MAX_PAGE:
+        raise ValidationFailed({"first": f"From 1 to {MAX_PAGE}"})
     try:
-        return read_id(CURSOR, text)
+        return first, None if after is None else read_id(CURSOR, after)
     except NotFound:
         raise ValidationFailed({"after": "This is not a cursor of ours"}) from None

@@ -1,5 +1,6 @@
 """Root fields: which rows they answer with, in which order, to whom; declared once for both ways of executing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,16 +33,36 @@ class One:
 
 
 @dataclass(frozen=True)
+class AnyOf:
+    """The row that an id of any kind names: the id's prefix says which type's door leads to it."""
+
+    doors: Mapping[str, One]  # by the name of the type
+
+    def find(self, node_id: str) -> tuple[str, One]:
+        """The type that an id is of, and its door; NotFound when there is no such type."""
+        kind = node_id.rpartition("_")[0]
+        for name, door in self.doors.items():
+            if door.kind == kind:
+                return name, door
+        raise NotFound
+
+    async def read(self, context: Context, node_id: str) -> Any:
+        """The row; NotFound when there is none that the viewer may see."""
+        return await self.find(node_id)[1].read(context, node_id)
+
+
+@dataclass(frozen=True)
 class Page:
     """Rows by id, newest first, a page at a time; arguments that are given narrow it to rows with that value."""
 
     table: type[Model]
     scope: Scope
     filters: dict[str, str | None] = field(default_factory=dict)  # argument → the kind of id it takes, None for a value
+    where: dict[str, Any] = field(default_factory=dict)  # what is true of all rows
 
     async def read(self, context: Context, first: int, after: str | None, **given: Any) -> Connection[Any]:
         """The page; ValidationFailed when the arguments make no sense."""
-        query = self.scope.restrict(self.table.all(), context.viewer)
+        query = self.scope.restrict(self.table.filter(**self.where), context.viewer)
         for name, value in given.items():
             if value is not None:
                 query = query.filter(**{name: self.convert(name, value)})
@@ -65,4 +86,4 @@ class Whole:
         return await self.table.all().order_by(self.order)
 
 
-Root = One | Page | Whole
+Root = One | AnyOf | Page | Whole

@@ -3,8 +3,9 @@
 import strawberry
 
 from schema.nodes import Node, node_id
-from schema.roots import Whole
+from schema.roots import One, Whole
 from storage import styles
+from storage.access import EVERYBODY
 
 STYLES = Whole(styles.Style, "name")
 
@@ -12,6 +13,7 @@ STYLES = Whole(styles.Style, "name")
 @strawberry.type(description="A sound that a track can be made in.")
 class Style(Node):
     rows = (styles.Style,)
+    door = One(styles.Style, EVERYBODY, "style")
 
     id: strawberry.ID = node_id("style")
     slug: str

@@ -49,6 +49,7 @@ class Visibility(StrEnum):
 @strawberry.type(description="A file that was made for a track.")
 class Asset(Node):
     rows = (assets.Asset,)
+    door = One(assets.Asset, OWNER, "asset")
 
     id: strawberry.ID = node_id("asset")
     name: str
@@ -86,6 +87,7 @@ class Music:
 @strawberry.type(description="A row of tracks that belong together.")
 class Series(Node):
     rows = (tracks.Series,)
+    door = One(tracks.Series, OWNER, "series")
 
     id: strawberry.ID = node_id("series")
     title: str
@@ -100,6 +102,7 @@ def _asset(kind: str, description: str) -> Any:
 @strawberry.type(description="A piece of music.")
 class Track(Node):
     rows = (tracks.Track,)
+    door = TRACK
 
     id: strawberry.ID = node_id("track")
     title: str

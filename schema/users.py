@@ -40,6 +40,7 @@ class Plan(StrEnum):
 @strawberry.type(description="An account.")
 class User(Node):
     rows = (users.User,)
+    door = One(users.User, SELF, "user")
 
     id: strawberry.ID = node_id("user")
     email: str

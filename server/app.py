@@ -4,49 +4,58 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from server import pages, transfers
 from server.auth import Gatekeeper
+from server.cohorts import Cohorts
+from server.front import Front
 from server.graphql import GraphQLEndpoint
 from server.health import Health
 from server.logs import get_logger
 from server.middleware import middleware
 from server.operations import Operations
+from server.origins import Origins
 from server.realtime import MAX_MESSAGE_BYTES, Sockets
 from server.resources import Resources, open_resources
 from server.settings import Settings
+from server.streams import Streams
+from server.trusted import open_library
+from server.wire import WireProtocol
 
 log = get_logger(__name__)
 
 BACKLOG = 2048
-LINGER_SECONDS = 5.0
 
 
 class Web:
     """One web process over its open resources."""
 
     def __init__(self, resources: Resources) -> None:
-        operations, gatekeeper = Operations(), Gatekeeper(resources.settings.secret)
+        operations, gatekeeper = Operations(open_library(resources.settings)), Gatekeeper(resources.settings.secret)
+        origins, cohorts = Origins(resources.settings), Cohorts(operations)
         self._hub, self._url = resources.hub, resources.settings.base_url
         self.health = Health(resources)
-        self.sockets = Sockets(resources, operations, gatekeeper)
-        self._hub.on_session_ended += [gatekeeper.end_session, self.sockets.end_session]
-        graphql = GraphQLEndpoint(resources, operations, gatekeeper)
+        self.sockets = Sockets(resources, operations, gatekeeper, cohorts)
+        self.streams = Streams(resources, operations, gatekeeper, cohorts)
+        self._hub.on_session_ended += [gatekeeper.end_session, self.sockets.end_session, self.streams.end_session]
+        graphql = GraphQLEndpoint(resources, operations, gatekeeper, origins, self.streams)
+        self.front = partial(Front, graphql, origins)
         self.app = Starlette(
             routes=[
-                Route("/graphql", graphql.answer, methods=["GET", "POST"]),
+                Route("/graphql", graphql.answer, methods=["GET", "POST", "PUT", "DELETE"]),
                 WebSocketRoute("/graphql", self.sockets),
                 *self.health.routes(),
                 *transfers.routes(resources.blobs),
                 *pages.routes(resources),
             ],
-            middleware=middleware(resources.settings),
+            middleware=middleware(origins),
             lifespan=self._live,
         )
 
@@ -58,16 +67,8 @@ class Web:
         await self._hub.stop()
 
 
-class Protocol(WebSocketsSansIOProtocol):
-    """uvicorn's, which lets go of a socket whose reader will never take what is left to send."""
-
-    async def run_asgi(self) -> None:
-        await super().run_asgi()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-
 class Server(uvicorn.Server):
-    """uvicorn, which on SIGTERM first sends the sockets away in waves and lets requests end."""
+    """uvicorn, which on SIGTERM first sends sockets and streams away in waves and lets requests end."""
 
     def __init__(self, config: uvicorn.Config, web: Web) -> None:
         super().__init__(config)
@@ -83,7 +84,7 @@ class Server(uvicorn.Server):
         self._drain = asyncio.get_event_loop().create_task(self._drain_and_exit())
 
     async def _drain_and_exit(self) -> None:
-        await self._web.sockets.drain()
+        await asyncio.gather(self._web.sockets.drain(), self._web.streams.drain())
         self.should_exit = True
 
 
@@ -95,8 +96,8 @@ async def serve(settings: Settings) -> None:
             web.app,
             host=settings.host,
             port=settings.port,
-            http="httptools",
-            ws=Protocol,
+            http=cast("type[Front]", web.front),  # uvicorn only calls it
+            ws=WireProtocol,
             ws_max_size=4 * MAX_MESSAGE_BYTES,  # our own limit answers before this one cuts the line
             ws_per_message_deflate=False,  # costs more memory and time than our small frames save
             ws_ping_interval=None,  # the protocol's own pings say more

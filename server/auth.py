@@ -30,17 +30,19 @@ class Gatekeeper:
         """The viewer, and when the token ends; nobody if there is none, TokenExpired or TokenInvalid if it is bad."""
         if not authorization:
             return ANONYMOUS, None
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN_LENGTH:
-            raise TokenInvalid("Send `Authorization: Bearer …` with an access token")
-        known = self._known.get(token)
-        if known is None:
-            known = self._known[token] = read_access_token(token, secret=self._secret)
-            if len(self._known) > REMEMBERED_TOKENS:
-                self._known.popitem(last=False)
+        known = self._known.get(authorization) or self._verify(authorization)
         if known[1] <= datetime.now(UTC):
-            del self._known[token]
+            del self._known[authorization]
             raise TokenExpired
         if known[0].session_id in self._ended:
             raise TokenInvalid("This session has ended; log in again")
+        return known
+
+    def _verify(self, authorization: str) -> tuple[Viewer, datetime]:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not 0 < len(token) <= MAX_TOKEN_LENGTH:
+            raise TokenInvalid("Send `Authorization: Bearer …` with an access token")
+        known = self._known[authorization] = read_access_token(token, secret=self._secret)
+        if len(self._known) > REMEMBERED_TOKENS:
+            self._known.popitem(last=False)
         return known

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(given, settings)
     except LibrettoError as error:
-        console.print(f"[red]{error.message}[/]")
+        console.print(error.message, style="red", markup=False)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -107,6 +107,8 @@ def _load(module: str) -> Any:
 
 
 def _run(_given: argparse.Namespace, settings: Settings) -> int:
+    if settings.trusted_documents:
+        _load("server.trusted").open_library(settings)  # says what is wrong now, or a child would say it for ever
     status: int = _load("server.supervisor").run(settings)
     return status
 

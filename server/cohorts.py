@@ -1,112 +1,180 @@
-"""Cohorts: all who ask the same thing with the same rights share one execution and one encoding of each event.
+"""Cohorts: all who ask the same thing with the same rights share one showing and one encoding of each event.
 
-What a shared subscription sent last is its state, so a newcomer begins with that, a slow reader skips to the newest,
-and nobody is sent the same state twice. Which subscriptions are like that, their fields declare.
+What was sent last of each entity is how things stand, so a newcomer begins with that, and nobody is sent the same
+state twice. An event goes on to every seat from within the call that brought it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
+from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
+from graphql import GraphQLError
 
 from schema.context import Context
 from schema.documents import Operation
-from server.operations import Operations, Payload, is_unexecuted
+from schema.live import Inbox, Leave
+from schema.plans.live import LivePlan
+from server import metrics
+from server.logs import bound_contextvars, get_logger
+from server.operations import Operations, Payload, is_unexecuted, phrase_error
+from storage.database import LOST
+
+REST_SECONDS = 1.0  # before what could not be read is read again
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One result, encoded; with its errors if the operation could not be executed at all."""
 
-    text: str
-    errors: list[Any] | None
+    payload: bytes
+    errors: list[Any] | None = None
+
+    @property
+    def text(self) -> str:
+        return self.payload.decode()
 
     @classmethod
     def of(cls, result: Payload) -> "Frame":
         """Encode a result."""
-        return cls(orjson.dumps(result).decode(), result["errors"] if is_unexecuted(result) else None)
+        return cls(orjson.dumps(result), result["errors"] if is_unexecuted(result) else None)
 
 
-class Seat:
-    """One watcher of a cohort: it holds the newest frame that it has yet to send, and never loses the last."""
+class Failed(Exception):
+    """The subscription has ended before its time; `errors` say why."""
 
-    def __init__(self, frame: Frame | None) -> None:
-        self._frame = frame
-        self._ready = asyncio.Event()
-        self._has_ended = False
-        self._error: Exception | None = None
-        if frame is not None:
-            self._ready.set()
+    def __init__(self, errors: list[Payload]) -> None:
+        super().__init__(errors[0]["message"])
+        self.errors = errors
 
-    def offer(self, frame: Frame) -> None:
-        """Put the newest frame in place of the one before."""
-        self._frame = frame
-        self._ready.set()
 
-    def end(self, error: Exception | None) -> None:
-        """Nothing comes after what is here."""
-        self._has_ended, self._error = True, error
-        self._ready.set()
+class Seat(Protocol):
+    """One who watches a cohort; it takes what comes without waiting and without failing."""
 
-    async def frames(self) -> AsyncGenerator[Frame, None]:
-        """What there is to send, as it comes."""
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            frame, self._frame = self._frame, None
-            if frame is not None:
-                yield frame
-            if self._has_ended and self._frame is None:
-                if self._error is not None:
-                    raise self._error
-                return
+    def offer(self, key: Hashable, payload: bytes) -> None:
+        """The newest state of what the key names, encoded."""
+
+    def end(self, error: Failed | None) -> None:
+        """Nothing more comes."""
 
 
 class Cohort:
-    """One subscription that runs, and all who watch it."""
+    """One subscription, and all who watch it."""
 
-    def __init__(self, results: AsyncGenerator[Payload, None], forget: Callable[["Cohort"], object]) -> None:
-        self._results = results
+    def __init__(self, plan: LivePlan, context: Context, cost: int, forget: Leave) -> None:
+        self._plan = plan
+        self._context = context
+        self._tail = b',"extensions":{"cost":{"requested":%d}}}' % cost
         self._forget = forget
         self._seats: set[Seat] = set()
-        self._last: Frame | None = None
+        self._last: dict[Hashable, bytes] = {}  # of what has not ended
+        self._waiting: dict[Hashable, tuple[Any, bool]] = {}  # newest events that must be read once more
+        self._has_more = asyncio.Event()
+        self._is_ending = self._is_over = False
+        self._leave: Leave | None = None
         self._running = asyncio.create_task(self._run())
 
-    def join(self) -> Seat:
-        """A seat, with the state as it is now."""
-        seat = Seat(self._last)
+    def join(self, seat: Seat) -> None:
+        """Take a seat; it hears at once how things stand."""
         self._seats.add(seat)
-        return seat
+        for key, payload in self._last.items():
+            seat.offer(key, payload)
+        if self._last:
+            metrics.EVENTS_SENT.inc(len(self._last))
 
     def leave(self, seat: Seat) -> None:
-        """The last one out ends the subscription."""
+        """Free a seat; the last one out ends the subscription."""
         self._seats.discard(seat)
-        if not self._seats:
-            self._forget(self)
+        if not self._seats and not self._is_over:
+            self._stop()
             self._running.cancel()
 
-    async def _run(self) -> None:
-        error: Exception | None = None
-        try:
-            async with aclosing(self._results):
-                async for result in self._results:
-                    self._spread(Frame.of(result))
-        except Exception as fault:  # noqa: BLE001 - whatever it is, every watcher is told in its own way
-            error = fault
-        finally:
-            self._forget(self)
-            for seat in self._seats:
-                seat.end(error)
-
-    def _spread(self, frame: Frame) -> None:
-        if self._last is not None and frame.text == self._last.text:
+    def offer(self, key: Hashable, value: Any, *, is_final: bool = False) -> None:
+        """Show an event and pass it on; at once if it holds all that is selected."""
+        if self._is_over:
             return
-        self._last = frame
-        for seat in self._seats:
-            seat.offer(frame)
+        if not self._plan.is_immediate:
+            self._waiting[key] = value, is_final
+            self._has_more.set()
+            return
+        try:
+            shown = self._plan.show(value, self._context)
+            self._spread(key, shown, is_final=is_final)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, every watcher is told
+            self._fail(fault)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Let everybody go, once they have heard all."""
+        if error is not None:
+            self._fail(error)
+        elif self._plan.is_immediate:
+            self._finish(None)
+        else:
+            self._is_ending = True
+            self._has_more.set()
+
+    async def _run(self) -> None:
+        with bound_contextvars(request_id=self._context.request_id):
+            try:
+                leave = await self._plan.watch.begin(self._context, self, **self._plan.arguments)
+                if self._is_over:  # it was final from the first
+                    leave()
+                    return
+                self._leave = leave
+                if not self._plan.is_immediate:
+                    await self._keep_fetching()
+            except Exception as fault:  # noqa: BLE001 - as in `offer`
+                self._fail(fault)
+
+    async def _keep_fetching(self) -> None:
+        while not self._is_over:
+            await self._has_more.wait()
+            self._has_more.clear()
+            while self._waiting:
+                key = next(iter(self._waiting))
+                value, is_final = event = self._waiting[key]
+                try:
+                    shown = await self._plan.fetch(value, self._context)
+                except LOST as error:
+                    log.warning("event.unfetched", error=str(error))
+                    await asyncio.sleep(REST_SECONDS)
+                    continue
+                if self._waiting[key] is event:
+                    del self._waiting[key]
+                self._spread(key, shown, is_final=is_final)
+            if self._is_ending:
+                self._finish(None)
+
+    def _spread(self, key: Hashable, shown: Any, *, is_final: bool) -> None:
+        payload = b'{"data":' + orjson.dumps(shown) + self._tail
+        last = self._last.pop(key, None)
+        if not is_final:
+            self._last[key] = payload
+        if payload != last:
+            for seat in tuple(self._seats):
+                seat.offer(key, payload)
+            metrics.EVENTS_SENT.inc(len(self._seats))
+
+    def _fail(self, fault: Exception) -> None:
+        error = fault if isinstance(fault, GraphQLError) else self._plan.locate(fault)
+        self._finish(Failed([phrase_error(error, self._context.request_id)]))
+
+    def _finish(self, failed: Failed | None) -> None:
+        if not self._is_over:
+            self._stop()
+            for seat in tuple(self._seats):
+                seat.end(failed)
+
+    def _stop(self) -> None:
+        self._is_over = True
+        self._has_more.set()
+        self._forget()
+        if self._leave is not None:
+            self._leave()
 
 
 class Cohorts:
@@ -116,33 +184,42 @@ class Cohorts:
         self._operations = operations
         self._cohorts: dict[Hashable, Cohort] = {}
 
-    async def watch(
-        self, operation: Operation, variables: Mapping[str, Any], context: Context
-    ) -> AsyncGenerator[Frame, None]:
-        """Every result of an operation, encoded; shared with whoever asks the same."""
-        if not operation.is_shared:
-            async with aclosing(self._operations.stream(operation, variables, context)) as results:
-                async for result in results:
-                    yield Frame.of(result)
-            return
-        cohort = self._find(operation, variables, context)
-        seat = cohort.join()
+    def find(self, operation: Operation, variables: Mapping[str, Any], context: Context) -> Cohort | None:
+        """Where all sit who ask the same as this viewer; None when no plan covers it, and each watches alone."""
+        values = operation.read_variables(variables)
+        if values is None:
+            return None
         try:
-            async with aclosing(seat.frames()) as frames:
-                async for frame in frames:
-                    yield frame
-        finally:
-            cohort.leave(seat)
-
-    def _find(self, operation: Operation, variables: Mapping[str, Any], context: Context) -> Cohort:
-        given = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
+            plan = operation.find_live_plan(values, context.viewer)
+        except GraphQLError:  # which the executor phrases
+            plan = None
+        if plan is None:
+            return None
+        given = orjson.dumps(values, default=repr, option=orjson.OPT_SORT_KEYS)
         key = (operation.source, operation.name, given, context.viewer.user_id, context.viewer.role)
         cohort = self._cohorts.get(key)
         if cohort is None:
-            results = self._operations.stream(operation, variables, context)
-            cohort = self._cohorts[key] = Cohort(results, lambda ended: self._drop(key, ended))
+            cohort = Cohort(plan, context, operation.cost, lambda: self._cohorts.pop(key))
+            self._cohorts[key] = cohort
         return cohort
 
-    def _drop(self, key: Hashable, ended: Cohort) -> None:
-        if self._cohorts.get(key) is ended:  # another may have begun while this one was on its way out
-            del self._cohorts[key]
+    async def watch(
+        self, operation: Operation, variables: Mapping[str, Any], context: Context
+    ) -> AsyncGenerator[Frame, None]:
+        """Every result of an operation as it comes, for one who reads at a pace of its own."""
+        cohort = self.find(operation, variables, context)
+        if cohort is None:
+            async with aclosing(self._operations.stream(operation, variables, context)) as results:
+                async for result in results:
+                    metrics.EVENTS_SENT.inc()
+                    yield Frame.of(result)
+            return
+        inbox = Inbox()
+        cohort.join(inbox)
+        try:
+            async for payload in inbox:
+                yield Frame(payload)
+        except Failed as failed:
+            yield Frame(orjson.dumps({"errors": failed.errors}), failed.errors)
+        finally:
+            cohort.leave(inbox)

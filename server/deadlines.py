@@ -12,15 +12,23 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
 
     `asyncio.timeout` waits until the work has ended, which a driver that waits for a frozen database puts off for ever.
     """
-    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    task, ended = loop.create_task(work), loop.create_future()
+
+    def end(_task: "asyncio.Task[T] | None" = None) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    task.add_done_callback(end)
+    alarm = loop.call_later(seconds, end)
     try:
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-    except asyncio.CancelledError:
-        task.cancel()
-        raise
-    if not done:
-        task.add_done_callback(_forget)
-        task.cancel()
+        await ended  # two callbacks: what `asyncio.wait` does besides takes as long again
+    finally:
+        alarm.cancel()
+        if not task.done():
+            task.add_done_callback(_forget)
+            task.cancel()
+    if not task.done():
         raise TimeoutError
     return task.result()
 

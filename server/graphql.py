@@ -1,35 +1,40 @@
 """GraphQL over HTTP, as its specification has it; sockets are spoken to by `server.realtime`."""
 
-import secrets
+import random
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from graphql import OperationType
-from starlette.requests import ClientDisconnect, Request
+from starlette import requests
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from schema.context import Context
-from schema.documents import DocumentErrors
+from schema.documents import DocumentErrors, Operation
+from server.asked import Asked, BadRequest
 from server.auth import Gatekeeper
-from server.errors import LibrettoError, Refusal, Unauthenticated, Unavailable
-from server.logs import bound_contextvars
+from server.errors import LibrettoError, Unauthenticated, Unavailable
+from server.logs import bind_contextvars, unbind_contextvars
+from server.negotiation import JSON, RESPONSE_JSON, Accepted, is_json, negotiate
 from server.operations import Operations, Payload, is_unexecuted, refuse
+from server.origins import Headers, Origins
 from server.resources import Resources
+from server.streams import Streams
+from server.streams.forms import write_whole
 from storage.access import ANONYMOUS, Viewer
 
 MAX_BODY_BYTES = 2 << 20  # a cover of 1 MiB, escaped as JSON, and its mutation
-JSON = "application/json"
-RESPONSE_JSON = "application/graphql-response+json"
 MAX_REQUEST_ID = 64
+STREAM_TOKEN = b"x-graphql-event-stream-token"
 OUR_FAULTS = {Unavailable.code: 503, "TIMED_OUT": 504}
-
-
-class BadRequest(Refusal):
-    """The request is not a GraphQL request."""
-
-    code = "BAD_REQUEST"
-    status = 400
+HEADERS: dict[str, Headers] = {
+    media_type: (("Content-Type", f"{media_type}; charset=utf-8"), ("Cache-Control", "no-store"))
+    for media_type in (JSON, RESPONSE_JSON)
+}
+NOTHING = Accepted(None, None)
 
 
 class MethodNotAllowed(BadRequest):
@@ -60,6 +65,17 @@ class NotAcceptable(BadRequest):
     status = 406
 
 
+class NoStreamAccepted(NotAcceptable):
+    """Subscribe over WebSocket, as graphql-transport-ws, or accept text/event-stream or multipart/mixed by name."""
+
+
+class Forged(BadRequest):
+    """A browser sends this for a page that we do not trust; send `apollo-require-preflight: true` along, or a POST."""
+
+    code = "CSRF_REFUSED"
+    status = 403
+
+
 class BodyTooLarge(BadRequest):
     """The request is too large."""
 
@@ -67,138 +83,202 @@ class BodyTooLarge(BadRequest):
     status = 413
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What a request, or a socket's message, asks for."""
+@dataclass(slots=True)
+class Request:
+    """A request, whoever has read it from the wire."""
 
-    query: str
-    name: str | None
-    variables: dict[str, Any]
+    method: str
+    query_string: bytes
+    headers: dict[bytes, bytes]
+    body: bytes | bytearray
+    id: str
 
-    @classmethod
-    def of(cls, given: Any) -> "Asked":
-        """From its JSON; BadRequest says which part is not as it should be."""
-        if not isinstance(given, dict):
-            raise BadRequest("Send one JSON object; batches are not accepted")
-        query, name, variables = given.get("query"), given.get("operationName"), given.get("variables")
-        if not isinstance(query, str) or not query.strip():
-            raise BadRequest("`query` must be a string with a GraphQL document")
-        if name is not None and not isinstance(name, str):
-            raise BadRequest("`operationName` must be a string or null")
-        if variables is not None and not isinstance(variables, dict):
-            raise BadRequest("`variables` must be an object or null")
-        if not isinstance(given.get("extensions"), dict | None):
-            raise BadRequest("`extensions` must be an object or null")
-        return cls(query, name or None, variables or {})
+
+class Reply(NamedTuple):
+    """An answer, whoever writes it to the wire."""
+
+    status: int
+    body: bytes
+    headers: Headers
+
+    def as_response(self) -> Response:
+        """As Starlette sends it."""
+        return Response(self.body, self.status, dict(self.headers))
+
+
+class Stream(NamedTuple):
+    """What must be answered result by result."""
+
+    asked: Asked
+    operation: Operation
+    context: Context
+    media_type: str
 
 
 class GraphQLEndpoint:
     """Answers POST and GET on `/graphql`."""
 
-    def __init__(self, resources: Resources, operations: Operations, gatekeeper: Gatekeeper) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        operations: Operations,
+        gatekeeper: Gatekeeper,
+        origins: Origins,
+        streams: Streams,
+    ) -> None:
         self._resources = resources
         self._operations = operations
         self._gatekeeper = gatekeeper
+        self._origins = origins
+        self._streams = streams
 
-    async def answer(self, request: Request) -> Response:
-        """One request; whatever is wrong with it is said in GraphQL's own form."""
-        request_id = request.scope["state"]["request_id"]
-        media_type = JSON
+    async def answer(self, incoming: requests.Request) -> Response:
+        """One request of Starlette's."""
+        scope = incoming.scope
+        headers, request_id = read_headers(scope["headers"]), scope["state"]["request_id"]
+        request = Request(scope["method"], scope["query_string"], headers, b"", request_id)
         try:
-            media_type = _negotiate(request.headers.get("accept"))
-            viewer, refusal = self._recognise(request)
-            asked = await _read(request)
+            if _is_for_one_connection(request, incoming):
+                self._check_origin(request)
+                return await self._streams.answer_single(incoming)
+            if request.method == "POST":
+                request.body = await _read_body(incoming)
+        except BadRequest as error:
+            return _refuse(error, request).as_response()
+        begun = self.begin(request)
+        if isinstance(begun, Stream):
+            return await self._streams.respond(*begun)
+        return (begun if isinstance(begun, Reply) else await begun).as_response()
+
+    def begin(self, request: Request) -> Reply | Stream | Coroutine[Any, Any, Reply]:
+        """All that needs no I/O; whatever is wrong with a request is said in GraphQL's own form."""
+        try:
+            accepted = negotiate(request.headers.get(b"accept"))
+            if accepted == NOTHING:
+                raise NotAcceptable
+            self._check_origin(request)
+            viewer, refusal = self._recognise(request.headers.get(b"authorization"))
+            asked = self._operations.read(_decode(request))
             operation = self._operations.find(asked.query, asked.name, asked.variables)
             if refusal is not None and not operation.opens_session:
                 raise refusal
-            if operation.type is OperationType.SUBSCRIPTION:
-                raise BadRequest("Subscriptions are served over WebSocket, as graphql-transport-ws")
-            if request.method == "GET" and operation.type is not OperationType.QUERY:
+            if request.method == "GET" and operation.type is OperationType.MUTATION:
                 raise MethodNotAllowed
+            media_type = _choose(accepted, operation)
         except (LibrettoError, DocumentErrors) as error:
-            return _answer(refuse(error, request_id), media_type, _status_of(error, media_type), error)
-        context = Context(self._resources.settings, self._resources.blobs, self._resources.hub, request_id, viewer)
-        with bound_contextvars(user_id=viewer.user_id and viewer.user_id.hex):
-            payload = await self._operations.run(operation, asked.variables, context)
-        return _answer(payload, media_type, _status_of_payload(payload, media_type))
+            return _refuse(error, request)
+        if operation.fixed is not None and media_type in HEADERS:
+            return Reply(200, operation.fixed, HEADERS[media_type])
+        resources = self._resources
+        context = Context(resources.settings, resources.blobs, resources.hub, request.id, viewer)
+        if media_type not in HEADERS:
+            return Stream(asked, operation, context, media_type)
+        return self._run(asked, operation, context, media_type)
 
-    def _recognise(self, request: Request) -> tuple[Viewer, Unauthenticated | None]:
-        """Who asks; a token that is no good is no reason to refuse a log-in or a refresh, which clients send along."""
+    async def _run(self, asked: Asked, operation: Operation, context: Context, media_type: str) -> Reply:
+        viewer = context.viewer
+        bind_contextvars(request_id=context.request_id, user_id=viewer.user_id and viewer.user_id.hex)
         try:
-            return self._gatekeeper.read(request.headers.get("authorization"))[0], None
+            payload = await self._operations.run(operation, asked.variables, context)
+        finally:
+            unbind_contextvars("user_id")  # a request that waits its turn on this connection begins in this context
+        return _reply(payload, media_type)
+
+    def _recognise(self, authorization: bytes | None) -> tuple[Viewer, Unauthenticated | None]:
+        """Who asks; a token that is no good is no reason to refuse a log-in or a refresh, which clients send along."""
+        if authorization is None:
+            return ANONYMOUS, None
+        try:
+            return self._gatekeeper.read(authorization.decode("latin-1"))[0], None
         except Unauthenticated as refusal:
             return ANONYMOUS, refusal
 
+    def _check_origin(self, request: Request) -> None:
+        if request.method == "GET" and self._origins.is_forged(request.headers):
+            raise Forged
 
-def new_request_id(given: str | None = None) -> str:
+
+def new_request_id(given: bytes | None = None) -> str:
     """The caller's own id for a request, if it is fit for a log line, or a new one."""
-    if given and len(given) <= MAX_REQUEST_ID and given.isascii() and given.replace("-", "").replace("_", "").isalnum():
-        return given
-    return secrets.token_hex(8)
+    if given and len(given) <= MAX_REQUEST_ID and given.isascii() and given.translate(None, b"-_").isalnum():
+        return given.decode("ascii")
+    return f"{random.getrandbits(64):016x}"  # nobody need guess it, and the system's own source costs a call
 
 
-async def _read(request: Request) -> Asked:
+def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """By name, in small letters; what comes twice is one list, as HTTP has it."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in raw:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
+
+
+def _is_for_one_connection(request: Request, incoming: requests.Request) -> bool:
+    """Whether this belongs to the mode of graphql-sse in which all operations share one stream."""
+    return request.method in ("PUT", "DELETE") or STREAM_TOKEN in request.headers or "token" in incoming.query_params
+
+
+def _choose(accepted: Accepted, operation: Operation) -> str:
+    """JSON for what ends at once, even if the client would take a stream; urql and Apollo name all they can read."""
+    if operation.type is OperationType.SUBSCRIPTION:
+        if accepted.stream is None:
+            raise NoStreamAccepted
+        return accepted.stream
+    return accepted.answer or accepted.stream or JSON
+
+
+def _decode(request: Request) -> Any:
     if request.method == "HEAD":
         raise HeadNotAllowed
     if request.method == "GET":
-        return Asked.of(_from_query(request))
-    kind, *parameters = (piece.strip().lower() for piece in request.headers.get("content-type", "").split(";"))
-    charsets = {piece.partition("=")[2].strip(' "') for piece in parameters if piece.startswith("charset")}
-    if kind != JSON or not charsets <= {"utf-8", "utf8"}:
+        return _from_query(request.query_string)
+    if not is_json(request.headers.get(b"content-type")):
         raise UnsupportedMediaType
-    return Asked.of(_parse(await _read_body(request)))
+    return _parse(request.body)
 
 
-def _from_query(request: Request) -> dict[str, Any]:
-    given: dict[str, Any] = dict(request.query_params)
+def _from_query(query_string: bytes) -> dict[str, Any]:
+    given: dict[str, Any] = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
     for name in ("variables", "extensions"):
         if name in given:
             given[name] = _parse(given[name])
     return given
 
 
-async def _read_body(request: Request) -> bytes:
-    body = bytearray()
+async def _read_body(incoming: requests.Request) -> bytes:
+    body, problem = bytearray(), f"At most {MAX_BODY_BYTES} bytes"
+    if int(incoming.headers.get("content-length", 0)) > MAX_BODY_BYTES:
+        raise BodyTooLarge(problem)
     try:
-        async for chunk in request.stream():
+        async for chunk in incoming.stream():
             body += chunk
             if len(body) > MAX_BODY_BYTES:
-                raise BodyTooLarge(f"At most {MAX_BODY_BYTES} bytes")
+                raise BodyTooLarge(problem)
     except ClientDisconnect:
         raise BadRequest("The request ended early") from None
     return bytes(body)
 
 
-def _parse(text: str | bytes) -> Any:
+def _parse(text: str | bytes | bytearray) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise BadRequest(f"This is not JSON: {error}") from None
 
 
-def _negotiate(accept: str | None) -> str:
-    """The media type to answer in: what is named first with the greatest weight; plain JSON for whoever names none."""
-    weights: dict[str, float] = {}
-    for part in (accept or "*/*").split(","):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weights.setdefault(kind, _weight(parameters))
-    for kind in [*weights]:
-        for offered in (JSON, RESPONSE_JSON) if kind in {"application/*", "*/*"} else ():
-            weights.setdefault(offered, weights[kind])  # a type that is named itself keeps its own weight
-    named = [kind for kind in weights if kind in {RESPONSE_JSON, JSON} and weights[kind] > 0]
-    if not named:
-        raise NotAcceptable
-    return max(named, key=lambda kind: weights[kind])
-
-
-def _weight(parameters: list[str]) -> float:
-    for parameter in parameters:
-        if parameter.startswith("q="):
-            try:
-                return float(parameter[2:])
-            except ValueError:
-                return 0.0
-    return 1.0
+def _refuse(error: LibrettoError | DocumentErrors, request: Request) -> Reply:
+    accepted = negotiate(request.headers.get(b"accept"))
+    if accepted.answer is None and accepted.stream and not isinstance(error, BadRequest | Unauthenticated):
+        content_type, body = write_whole(accepted.stream, orjson.dumps(refuse(error, request.id)))
+        return Reply(200, body, (("Content-Type", content_type), ("Cache-Control", "no-store")))
+    media_type = accepted.answer or (RESPONSE_JSON if accepted.stream else JSON)
+    status, headers = _status_of(error, media_type), HEADERS[media_type]
+    if isinstance(error, MethodNotAllowed):
+        headers = (*headers, ("Allow", error.allowed))
+    if isinstance(error, Unauthenticated):
+        challenge = f'Bearer error="invalid_token", error_description="{error.code}"'
+        headers = (*headers, ("WWW-Authenticate", challenge))
+    return Reply(status, orjson.dumps(refuse(error, request.id)), headers)
 
 
 def _status_of(error: LibrettoError | DocumentErrors, media_type: str) -> int:
@@ -209,23 +289,15 @@ def _status_of(error: LibrettoError | DocumentErrors, media_type: str) -> int:
     return 400 if media_type == RESPONSE_JSON else 200
 
 
-def _status_of_payload(payload: Payload, media_type: str) -> int:
-    codes = {error["extensions"]["code"] for error in payload.get("errors", ())}
-    if codes & OUR_FAULTS.keys():
-        return max(OUR_FAULTS[code] for code in codes & OUR_FAULTS.keys())
-    return 400 if is_unexecuted(payload) and media_type == RESPONSE_JSON else 200
-
-
-def _answer(
-    payload: Payload, media_type: str, status: int, error: LibrettoError | DocumentErrors | None = None
-) -> Response:
-    headers = {"Content-Type": f"{media_type}; charset=utf-8", "Cache-Control": "no-store"}
+def _reply(payload: Payload, media_type: str) -> Reply:
+    status, headers = 200, HEADERS[media_type]
+    if "errors" in payload:
+        codes = {error["extensions"]["code"] for error in payload["errors"]}
+        if codes & OUR_FAULTS.keys():
+            status = max(OUR_FAULTS[code] for code in codes & OUR_FAULTS.keys())
+        elif is_unexecuted(payload) and media_type == RESPONSE_JSON:
+            status = 400
+            payload = {name: value for name, value in payload.items() if name != "data"}
     if status == 503:
-        headers["Retry-After"] = "2"
-    if isinstance(error, MethodNotAllowed):
-        headers["Allow"] = error.allowed
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{error.code}"'
-    if "errors" in payload and "data" in payload and payload["data"] is None and status == 400:
-        payload = {name: value for name, value in payload.items() if name != "data"}
-    return Response(orjson.dumps(payload), status, headers)
+        headers = (*headers, ("Retry-After", "2"))
+    return Reply(status, orjson.dumps(payload), headers)

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 import structlog
-from structlog.contextvars import bound_contextvars, get_contextvars
+from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars, unbind_contextvars
 
-__all__ = ["bound_contextvars", "configure", "get_contextvars", "get_logger"]
+__all__ = ["bind_contextvars", "bound_contextvars", "configure", "get_contextvars", "get_logger", "unbind_contextvars"]
 
 QUIET = {
     "asyncio": "warning",

@@ -11,6 +11,9 @@ REQUEST_SECONDS = Histogram(
 OPERATIONS_UNCOVERED = Counter(
     "libretto_documents_uncovered_total", "Documents that no plan covers, by the field that is to blame", ("field",)
 )
+DOCUMENTS_UNTRUSTED = Counter(
+    "libretto_documents_untrusted_total", "Requests with a document outside of the manifest, where that is watched"
+)
 OPERATION_SECONDS = Histogram(
     "libretto_operation_duration_seconds", "Executing GraphQL operations", ("type", "outcome"), buckets=QUICK
 )
@@ -24,6 +27,8 @@ QUEUE_AGE_SECONDS = Gauge("libretto_queue_oldest_age_seconds", "How long the old
 QUEUE_RUNNING = Gauge("libretto_queue_running", "Jobs that run, on all workers", ("queue",))
 SOCKETS = Gauge("libretto_websockets_open", "WebSockets that are open")
 SOCKETS_CLOSED = Counter("libretto_websockets_closed_total", "WebSockets that were closed, by code", ("code",))
+STREAMS = Gauge("libretto_streams_open", "HTTP responses that stay open for events, and those reserved for that")
+STREAMS_ENDED = Counter("libretto_streams_ended_total", "HTTP streams that ended, by reason", ("reason",))
 OPERATIONS_OPEN = Gauge("libretto_subscriptions_open", "Subscriptions that are open")
 EVENTS_SENT = Counter("libretto_subscription_events_total", "Results sent to subscribers")
 STORE_ERRORS = Counter("libretto_blob_store_errors_total", "Failures of the blob store", ("operation",))

@@ -9,15 +9,23 @@ from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError, Operation
 
 from schema import schema
 from schema.context import Context
-from schema.documents import DocumentErrors, Documents, Operation, core
+from schema.documents import DocumentErrors, Operation, core
 from server import metrics
+from server.asked import Asked
 from server.deadlines import within
 from server.errors import LibrettoError, Refusal, Unavailable
 from server.logs import get_logger
+from server.trusted import Library
 from storage.database import LOST
 
 DEADLINE_SECONDS = 10.0
 MAX_MESSAGE = 500  # graphql-core quotes what it was sent
+
+OPERATION_SECONDS = {
+    (kind, is_right): metrics.OPERATION_SECONDS.labels(kind.value, "ok" if is_right else "error")
+    for kind in OperationType
+    for is_right in (True, False)
+}
 
 Payload = dict[str, Any]
 
@@ -27,12 +35,16 @@ log = get_logger(__name__)
 class Operations:
     """Finds, executes and phrases operations; holds the documents of this process."""
 
-    def __init__(self) -> None:
-        self._documents = Documents()
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    def read(self, given: Any) -> Asked:
+        """What a request's JSON asks for; a Refusal says what is wrong with it."""
+        return Asked.of(given, self._library)
 
     def find(self, query: str, name: str | None, variables: Mapping[str, Any]) -> Operation:
         """The operation that is asked for; DocumentErrors or a Refusal if it cannot run."""
-        return self._documents.find_operation(query, name, variables)
+        return self._library.documents.find_operation(query, name, variables)
 
     async def run(self, operation: Operation, variables: Mapping[str, Any], context: Context) -> Payload:
         """Execute a query or a mutation."""
@@ -44,8 +56,8 @@ class Operations:
         except TimeoutError:
             problem = GraphQLError(f"This took longer than {DEADLINE_SECONDS:.0f} s", extensions={"code": "TIMED_OUT"})
             done = ExecutionResult(None, [problem])
-        outcome = "error" if done.errors else "ok"
-        metrics.OPERATION_SECONDS.labels(operation.type.value, outcome).observe(time.perf_counter() - began)
+        seconds = OPERATION_SECONDS[operation.type, done.errors is None]
+        seconds.observe(time.perf_counter() - began)
         return self._phrase(done, operation, context)
 
     async def stream(
@@ -78,7 +90,7 @@ class Operations:
             await results.aclose()
 
     def _phrase(self, result: ExecutionResult, operation: Operation, context: Context) -> Payload:
-        payload: Payload = {"data": result.data, "extensions": {"cost": {"requested": operation.cost}}}
+        payload: Payload = operation.wrap(result.data)
         if result.errors:
             payload = {"errors": [phrase_error(error, context.request_id) for error in result.errors]} | payload
         return payload
@@ -93,13 +105,10 @@ async def answer(operation: Operation, variables: Mapping[str, Any], context: Co
 async def answer_by_plan(
     operation: Operation, variables: Mapping[str, Any], context: Context
 ) -> ExecutionResult | None:
-    """What the operation's plan answers; None when there is no plan, or when the answer is an error."""
+    """What the operation's plan answers; None when there is no plan, or when only the executor can say."""
     values = operation.read_variables(variables)
     plan = None if values is None else operation.find_plan(values, context.viewer)
-    if plan is None or values is None:
-        return None
-    data = await plan.run(values, context)
-    return None if data is None else ExecutionResult(data, None)
+    return None if plan is None or values is None else await plan.run(values, context)
 
 
 async def execute_fully(operation: Operation, variables: Mapping[str, Any], context: Context) -> ExecutionResult:

@@ -1,12 +1,13 @@
 """graphql-transport-ws, spoken by hand: subscriptions that survive bad messages, slow readers and our own restarts.
 
 Close codes are chosen by what the client library does with them. It comes back after 4403 with a fresh token, after
-1012 (we restart), 1013 (too slow) and 4499 (silent); it gives up for good after 4400, 4401, 4409 and 4429, so those
-mean a client that is broken.
+1012 (we restart), 1013 (too slow, or one socket too many for now) and 4499 (silent); it gives up for good after 4400,
+4401, 4409 and 4429, so those mean a client that is broken.
 """
 
 import asyncio
 import random
+from collections import Counter
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,19 +15,20 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.types import Message, Receive, Scope, Send
 
 from schema.context import Context
-from schema.documents import DocumentErrors
+from schema.documents import DocumentErrors, Operation
 from server import metrics
 from server.auth import Gatekeeper
 from server.cohorts import Cohorts
 from server.errors import LibrettoError, Refusal, Unauthenticated
-from server.graphql import Asked, new_request_id
+from server.graphql import new_request_id
 from server.logs import bound_contextvars, get_logger
-from server.operations import Operations, refuse
+from server.operations import Operations, Payload, refuse
 from server.resources import Resources
+from server.seats import Seat, begin_next
+from server.wire import EXTENSION, Wire
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
@@ -34,15 +36,18 @@ PING_SECONDS = 12.0  # phones cut sockets that are silent for longer than some 1
 SILENCE_SECONDS = 40.0
 WRITE_SECONDS = 10.0
 PACE_SECONDS = 1.0
+MAX_SOCKETS = 20_000  # of a process; each takes some 30 KiB
+MAX_SOCKETS_OF_USER = 250  # a library of screens, all of them twice while they come back from a lost network
 MAX_OPERATIONS = 100
 MAX_MESSAGE_BYTES = 256 << 10
 MAX_OPERATION_ID = 128  # it comes back with every event
 MAX_REASON_BYTES = 123  # what a close frame can hold
 DRAIN_WAVE_SECONDS = 3.0
+PING = b'{"type":"ping"}'
 
 BAD_MESSAGE, UNAUTHORIZED, FORBIDDEN, INIT_TIMEOUT = 4400, 4401, 4403, 4408
 WRONG_PROTOCOL, DUPLICATE, TOO_MANY_INITS, SILENT = 4406, 4409, 4429, 4499
-RESTARTING, TRY_LATER = 1012, 1013
+FAULT, RESTARTING, TRY_LATER = 1011, 1012, 1013
 
 log = get_logger(__name__)
 
@@ -53,6 +58,10 @@ class Closing(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code, self.reason = code, reason
+
+
+class Gone(Exception):
+    """The client has left, or is being sent away."""
 
 
 class TooManyOperations(Refusal):
@@ -69,57 +78,64 @@ class Sockets:
         resources: Resources,
         operations: Operations,
         gatekeeper: Gatekeeper,
+        cohorts: Cohorts,
         *,
         init_seconds: float = INIT_SECONDS,
     ) -> None:
         self.resources = resources
         self.operations = operations
         self.gatekeeper = gatekeeper
+        self.cohorts = cohorts
         self.init_seconds = init_seconds
-        self.cohorts = Cohorts(operations)
         self._open: set[Socket] = set()
+        self._of_user: Counter[UUID] = Counter()
         self._emptied = asyncio.Event()
         self._draining = False
         self._pacing: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        websocket = WebSocket(scope, receive, send)
-        if PROTOCOL not in websocket.scope["subprotocols"]:
-            await websocket.accept()  # or the code would not reach the client, which would come back for ever
-            await websocket.close(WRONG_PROTOCOL, f"Speak {PROTOCOL}")
+        await receive()
+        if PROTOCOL not in scope["subprotocols"]:
+            await send({"type": "websocket.accept"})  # or the code would not reach the client, which would come back
+            await send({"type": "websocket.close", "code": WRONG_PROTOCOL, "reason": f"Speak {PROTOCOL}"})
             return
-        await websocket.accept(PROTOCOL)
-        socket = Socket(websocket, self)
+        try:
+            await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+        except OSError:  # it has changed its mind
+            return
+        socket = Socket(scope["extensions"][EXTENSION], receive, send, self)
+        if self._draining:
+            socket.close_soon(RESTARTING, "Restarting")
+        elif len(self._open) >= MAX_SOCKETS:
+            socket.close_soon(TRY_LATER, "Too many sockets")
         self._open.add(socket)
         metrics.SOCKETS.set(len(self._open))
         if self._pacing is None:
             self._check_paces()
         try:
-            if self._draining:
-                socket.close_soon(RESTARTING, "Restarting")
             await socket.serve()
         finally:
-            self._open.discard(socket)
-            metrics.SOCKETS.set(len(self._open))
-            if not self._open:
-                self._emptied.set()
+            self._leave(socket)
+
+    def admit(self, user_id: UUID | None) -> None:
+        """Count a socket of this person; Closing if there are too many."""
+        scale = self.resources.settings.rate_limit_scale
+        if user_id is None:
+            return
+        if scale and self._of_user[user_id] >= MAX_SOCKETS_OF_USER * scale:
+            raise Closing(TRY_LATER, "Too many sockets of yours")
+        self._of_user[user_id] += 1
 
     def end_session(self, session_id: UUID) -> None:
         """Send away the sockets of a session that was logged out."""
-        for socket in list(self._open):
+        for socket in self._open:
             if socket.session_id == session_id:
                 socket.close_soon(FORBIDDEN, "SESSION_ENDED")
-
-    def _check_paces(self) -> None:
-        loop = asyncio.get_running_loop()
-        for socket in self._open:
-            socket.check_pace(loop.time())
-        self._pacing = loop.call_later(PACE_SECONDS, self._check_paces) if self._open else None
 
     async def drain(self) -> None:
         """Send everybody away, not all at once, so that they do not come back all at once."""
         self._draining = True
-        for socket in list(self._open):
+        for socket in self._open:
             asyncio.get_running_loop().call_later(
                 random.uniform(0, DRAIN_WAVE_SECONDS),  # noqa: S311 - jitter
                 socket.close_soon,
@@ -131,77 +147,106 @@ class Sockets:
             async with asyncio.timeout(DRAIN_WAVE_SECONDS + 1 if self._open else 0):
                 await self._emptied.wait()
 
+    def _check_paces(self) -> None:
+        loop = asyncio.get_running_loop()
+        for socket in self._open:
+            socket.check_pace(loop.time())
+        self._pacing = loop.call_later(PACE_SECONDS, self._check_paces) if self._open else None
+
+    def _leave(self, socket: "Socket") -> None:
+        self._open.discard(socket)
+        metrics.SOCKETS.set(len(self._open))
+        if (user_id := socket.admitted) is not None:
+            self._of_user[user_id] -= 1
+            if not self._of_user[user_id]:
+                del self._of_user[user_id]
+        if not self._open:
+            self._emptied.set()
+
 
 class Socket:
-    """One client: its operations run side by side and share its write lock, so a slow reader slows only itself."""
+    """One client: its operations run side by side, and a slow reader slows only itself."""
 
-    def __init__(self, websocket: WebSocket, sockets: Sockets) -> None:
-        self._websocket = websocket
+    def __init__(self, wire: Wire, receive: Receive, send: Send, sockets: Sockets) -> None:
+        self._wire, self._receive, self._send = wire, receive, send
         self._sockets = sockets
-        self._write_lock = asyncio.Lock()
-        self._operations: dict[str, asyncio.Task[None]] = {}
-        self._closing: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
-        self._heard_at = asyncio.get_running_loop().time()
+        self._operations: dict[str, Seat | asyncio.Task[None]] = {}
+        self._closing: Closing | None = None
         resources = sockets.resources
         self._context = Context(resources.settings, resources.blobs, resources.hub, new_request_id())
         self._initialised = False
+        self.admitted: UUID | None = None
         self._expiry: asyncio.TimerHandle | None = None
-        self._writing_since: float | None = None
-
-    async def serve(self) -> None:
-        """Listen until somebody closes; then nothing of this socket is left."""
-        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._keep_alive())]
-        ends: list[asyncio.Future[Any]] = [*tasks, self._closing]
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            await self._say_goodbye(next((task for task in tasks if task.done()), None))
-        finally:
-            doomed = [*tasks, *self._operations.values()]
-            for task in doomed:
-                task.cancel()
-            await asyncio.gather(*doomed, return_exceptions=True)
-            self._closing.cancel()
-            if self._expiry is not None:
-                self._expiry.cancel()  # it would keep all of this in memory until the token ends
+        self._heard_at = asyncio.get_running_loop().time()
+        self._ping_at = self._heard_at + sockets.init_seconds
 
     @property
     def session_id(self) -> UUID | None:
         return self._context.viewer.session_id
 
+    async def serve(self) -> None:
+        """Listen until somebody closes; then nothing of this socket is left."""
+        try:
+            while self._closing is None:
+                await self._hear(_decode(await self._receive()))
+        except Gone:
+            pass
+        except Closing as closing:
+            self._closing = self._closing or closing
+        except Exception:
+            log.exception("socket.fault", request_id=self._context.request_id)
+            self._closing = Closing(FAULT, "Something went wrong on our side")
+        finally:
+            await self._leave()
+        if self._closing is not None:
+            await self._say_goodbye(self._closing)
+
     def close_soon(self, code: int, reason: str) -> None:
         """Close from outside of the conversation."""
-        if not self._closing.done():
-            self._closing.set_result(Closing(code, reason))
+        if self._closing is None:
+            self._closing = Closing(code, reason)
+            self._wire.interrupt()
 
-    async def _say_goodbye(self, ended: asyncio.Task[None] | None) -> None:
-        if self._closing.done():
-            closing = self._closing.result()
-        else:
-            assert ended is not None  # noqa: S101 - one of the three has ended
-            error = ended.exception()
-            if error is None or isinstance(error, WebSocketDisconnect):
-                return
-            if isinstance(error, Closing):
-                closing = error
+    def check_pace(self, now: float) -> None:
+        """Send away who keeps us waiting, ask the others whether they are there; one timer does so for all sockets."""
+        if (since := self._wire.congested_since) is not None:
+            if now - since > WRITE_SECONDS:
+                self.close_soon(TRY_LATER, "Too slow")
+        elif now >= self._ping_at:
+            if not self._initialised:
+                self.close_soon(INIT_TIMEOUT, "Connection initialisation timeout")
+            elif now - self._heard_at > SILENCE_SECONDS:
+                self.close_soon(SILENT, "Nothing heard")
             else:
-                log.error("socket.fault", exc_info=error)
-                closing = Closing(1011, "Something went wrong on our side")
-        metrics.SOCKETS_CLOSED.labels(closing.code).inc()
-        with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-            async with asyncio.timeout(1):
-                reason = closing.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-                await self._websocket.close(closing.code, reason)
+                self._wire.write_text(PING)
+                self._ping_at = now + PING_SECONDS
 
-    async def _listen(self) -> None:
-        while True:
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            self._heard_at = asyncio.get_running_loop().time()
-            await self._hear(_decode(message))
+    def _forget(self, operation_id: str) -> None:
+        if self._operations.pop(operation_id, None) is not None:
+            metrics.OPERATIONS_OPEN.dec()
+
+    async def _leave(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()  # it would keep all of this in memory until the token ends
+        doomed = [*self._operations.values()]
+        for operation_id in [*self._operations]:
+            self._cancel(operation_id)
+        await asyncio.gather(*[one for one in doomed if isinstance(one, asyncio.Task)], return_exceptions=True)
+
+    async def _say_goodbye(self, closing: Closing) -> None:
+        metrics.SOCKETS_CLOSED.labels(closing.code).inc()
+        self._wire.flush()
+        self._wire.is_over = True
+        reason = closing.reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
+        with suppress(OSError, RuntimeError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self._send({"type": "websocket.close", "code": closing.code, "reason": reason})
 
     async def _hear(self, message: dict[str, Any]) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
         match message:
+            case {"type": "ping" | "pong"} if not isinstance(message.get("payload"), dict | None):
+                raise Closing(BAD_MESSAGE, "Invalid message received")
             case {"type": "connection_init"}:
                 await self._initialise(message.get("payload"))
             case {"type": "ping"}:
@@ -213,15 +258,14 @@ class Socket:
             ):
                 await self._subscribe(operation_id, payload)
             case {"type": "complete", "id": str(operation_id)}:
-                if task := self._operations.pop(operation_id, None):
-                    task.cancel()
+                self._cancel(operation_id)
             case _:
                 raise Closing(BAD_MESSAGE, "Invalid message received")
 
     async def _answer_ping(self, message: dict[str, Any]) -> None:
         payload = {"payload": message["payload"]} if "payload" in message else {}
         try:
-            await self._send({"type": "pong"} | payload)
+            await self._say({"type": "pong"} | payload)
         except orjson.JSONEncodeError:  # what may be read nests four times deeper than what may be written
             raise Closing(BAD_MESSAGE, "Invalid message received") from None
 
@@ -230,97 +274,93 @@ class Socket:
             raise Closing(TOO_MANY_INITS, "Too many initialisation requests")
         if not isinstance(payload, dict | None):
             raise Closing(BAD_MESSAGE, "Invalid message received")
-        self._initialised = True
         given = next((value for name, value in (payload or {}).items() if name.lower() == "authorization"), None)
+        if not isinstance(given, str | None):
+            raise Closing(BAD_MESSAGE, "`authorization` must be a string or null")
         try:
-            viewer, expires_at = self._sockets.gatekeeper.read(given if isinstance(given, str) else None)
+            viewer, expires_at = self._sockets.gatekeeper.read(given)
         except Unauthenticated as error:
             raise Closing(FORBIDDEN, error.code) from None
+        self._sockets.admit(viewer.user_id)
+        self.admitted = viewer.user_id
         self._context = replace(self._context, viewer=viewer)
+        self._initialised = True
         if expires_at is not None:
             seconds_left = (expires_at - datetime.now(UTC)).total_seconds()
             loop = asyncio.get_running_loop()
             self._expiry = loop.call_later(seconds_left, self.close_soon, FORBIDDEN, "TOKEN_EXPIRED")
-        await self._send({"type": "connection_ack", "payload": {"expiresAt": expires_at}})
+        await self._say({"type": "connection_ack", "payload": {"expiresAt": expires_at}})
 
-    async def _subscribe(self, operation_id: str, payload: dict[str, Any]) -> None:
+    async def _subscribe(self, operation_id: str, payload: Payload) -> None:
         if not self._initialised:
             raise Closing(UNAUTHORIZED, "Unauthorized")
         if operation_id in self._operations:
             raise Closing(DUPLICATE, f"Subscriber for {operation_id} already exists")
-        if len(self._operations) >= MAX_OPERATIONS:
-            problem = TooManyOperations(f"At most {MAX_OPERATIONS} operations on a socket")
-            errors = refuse(problem, self._context.request_id)["errors"]
-            await self._send({"id": operation_id, "type": "error", "payload": errors})
-            return
-        self._operations[operation_id] = asyncio.create_task(self._operate(operation_id, payload))
-
-    async def _operate(self, operation_id: str, payload: dict[str, Any]) -> None:
         context = replace(self._context, request_id=new_request_id())
         context.forget()
+        try:
+            self._check_room()
+            self._begin(operation_id, payload, context)
+        except Exception as fault:  # noqa: BLE001 - the operation's watcher is told, and the socket stays open
+            await self._say({"id": operation_id, "type": "error", "payload": _phrase(fault, context)})
+
+    def _check_room(self) -> None:
+        if len(self._operations) >= MAX_OPERATIONS:
+            raise TooManyOperations(f"At most {MAX_OPERATIONS} operations on a socket")
+
+    def _begin(self, operation_id: str, payload: Payload, context: Context) -> None:
+        asked = self._sockets.operations.read(payload)
+        operation = self._sockets.operations.find(asked.query, asked.name, asked.variables)
+        cohort = self._sockets.cohorts.find(operation, asked.variables, context)
         metrics.OPERATIONS_OPEN.inc()
+        if cohort is None:
+            running = self._run(operation_id, operation, asked.variables, context)
+            self._operations[operation_id] = asyncio.create_task(running)
+        else:
+            seat = self._operations[operation_id] = Seat(operation_id, cohort, self._wire, self._forget)
+            cohort.join(seat)
+
+    def _cancel(self, operation_id: str) -> None:
+        if operation := self._operations.get(operation_id):
+            operation.cancel()
+            self._forget(operation_id)
+
+    async def _run(self, operation_id: str, operation: Operation, variables: dict[str, Any], context: Context) -> None:
+        """Run an operation that no cohort serves."""
+        last: Payload = {"id": operation_id, "type": "complete"}
+        head = begin_next(operation_id)
         try:
             with bound_contextvars(request_id=context.request_id):
-                last = await self._run(operation_id, payload, context)
-            self._operations.pop(operation_id, None)
-            await self._send({"id": operation_id} | last)
-        except Closing as closing:
-            self.close_soon(closing.code, closing.reason)
-        finally:
-            metrics.OPERATIONS_OPEN.dec()
+                async with aclosing(self._sockets.cohorts.watch(operation, variables, context)) as frames:
+                    async for frame in frames:
+                        if frame.errors is not None:
+                            last |= {"type": "error", "payload": frame.errors}
+                            break
+                        await self._say_text(head, frame.payload, b"}")
+        except Exception as fault:  # noqa: BLE001 - as in `_subscribe`
+            last |= {"type": "error", "payload": _phrase(fault, context)}
+        self._forget(operation_id)
+        await self._say(last)
 
-    async def _run(self, operation_id: str, payload: dict[str, Any], context: Context) -> dict[str, Any]:
-        """Send every result; answers with the message that ends the operation."""
-        try:
-            asked = Asked.of(payload)
-            operation = self._sockets.operations.find(asked.query, asked.name, asked.variables)
-            head = f'{{"id":{orjson.dumps(operation_id).decode()},"type":"next","payload":'
-            async with aclosing(self._sockets.cohorts.watch(operation, asked.variables, context)) as frames:
-                async for frame in frames:
-                    if frame.errors is not None:
-                        return {"type": "error", "payload": frame.errors}
-                    await self._send_text(f"{head}{frame.text}}}")
-                    metrics.EVENTS_SENT.inc()
-        except (LibrettoError, DocumentErrors) as error:
-            return {"type": "error", "payload": refuse(error, context.request_id)["errors"]}
-        except Closing:
-            raise
-        except Exception:
-            log.exception("operation.fault", request_id=context.request_id)
-            fault = LibrettoError("Something went wrong on our side; tell us the request id")
-            return {"type": "error", "payload": refuse(fault, context.request_id)["errors"]}
-        return {"type": "complete"}
+    async def _say(self, message: Payload) -> None:
+        await self._say_text(orjson.dumps(message))
 
-    async def _keep_alive(self) -> None:
-        await asyncio.sleep(self._sockets.init_seconds)
-        if not self._initialised:
-            raise Closing(INIT_TIMEOUT, "Connection initialisation timeout")
-        while True:
-            if asyncio.get_running_loop().time() - self._heard_at > SILENCE_SECONDS:
-                raise Closing(SILENT, "Nothing heard")
-            await self._send({"type": "ping"})
-            await asyncio.sleep(PING_SECONDS)
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        await self._send_text(orjson.dumps(message).decode())
-
-    async def _send_text(self, text: str) -> None:
-        async with self._write_lock:
-            self._writing_since = asyncio.get_running_loop().time()
-            try:
-                await self._websocket.send({"type": "websocket.send", "text": text})
-            except (WebSocketDisconnect, RuntimeError):
-                raise Closing(1001, "Gone") from None
-            finally:
-                self._writing_since = None
-
-    def check_pace(self, now: float) -> None:
-        """Send away a reader that keeps us waiting; one timer looks at all sockets, for one a frame costs too much."""
-        if self._writing_since is not None and now - self._writing_since > WRITE_SECONDS:
-            self.close_soon(TRY_LATER, "Too slow")
+    async def _say_text(self, *parts: bytes) -> None:
+        await self._wire.wait()
+        self._wire.write_text(*parts)
 
 
-def _decode(message: Any) -> dict[str, Any]:
+def _phrase(fault: Exception, context: Context) -> list[Payload]:
+    if not isinstance(fault, LibrettoError | DocumentErrors):
+        log.error("operation.fault", request_id=context.request_id, exc_info=fault)
+        fault = LibrettoError("Something went wrong on our side; tell us the request id")
+    errors: list[Payload] = refuse(fault, context.request_id)["errors"]
+    return errors
+
+
+def _decode(message: Message) -> dict[str, Any]:
+    if message["type"] == "websocket.disconnect":
+        raise Gone
     text = message.get("text") or message.get("bytes") or ""
     if len(text) > MAX_MESSAGE_BYTES:
         raise Closing(BAD_MESSAGE, "Message too large")

@@ -35,6 +35,12 @@ class Settings(BaseSettings):
         frozenset(),
         description="Web origins, separated by commas, that may call the API from a browser; `*` for all",
     )
+    trusted_documents: str = Field(
+        "", description="Manifest of the documents that clients were built with, a JSON file that is read at the start"
+    )
+    trusted_documents_mode: Literal["off", "log", "enforce"] = Field(
+        "off", description="What to do with a document outside of the manifest: run it, run and log it, or refuse it"
+    )
     database_url: str = Field("", description="`postgresql://…`; empty means embedded PostgreSQL")
     redis_url: str = Field("", description="`redis://…`, `rediss://…` or `unix://…`; empty means embedded Valkey")
     blob_store_url: str = Field(
@@ -45,6 +51,7 @@ class Settings(BaseSettings):
     access_token_seconds: int = Field(900, ge=30, description="Life of an access token")
     refresh_token_days: int = Field(30, ge=1, description="Life of a refresh token that is not used")
     credits_at_sign_up: int = Field(100, ge=0, description="Credits that a new account starts with")
+    rate_limit_scale: float = Field(1.0, ge=0, description="Scales the limits on what a person may do; `0` lifts them")
     database_pool_size: int = Field(10, ge=1, description="Connections to PostgreSQL, for each process")
     worker_slots: int = Field(2, ge=1, description="Media jobs that one worker process runs at a time")
     engine_memory_mb: int = Field(2048, ge=1024, description="Memory that one media job may take before it is stopped")
@@ -84,6 +91,8 @@ def problems_of(settings: Settings) -> list[str]:
         for name, schemes in SCHEMES.items()
         if (url := getattr(settings, name)) and url.partition(":")[0] not in schemes
     ]
+    if settings.trusted_documents_mode != "off" and not settings.trusted_documents:
+        problems.append("TRUSTED_DOCUMENTS must name a manifest, or TRUSTED_DOCUMENTS_MODE must be off")
     embedded = not settings.database_url or not settings.redis_url
     key = settings.secret_key.get_secret_value()
     if settings.libretto_profile != "dev":

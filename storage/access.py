@@ -44,15 +44,18 @@ ANONYMOUS = Viewer()
 class Scope:
     """Which rows of a table a viewer may see: one rule, for queries of the ORM and for SQL of our own."""
 
-    owner_column: str | None  # None: everybody may see every row
+    owner_column: str | None  # None: all rows are alike
     admins_see_all: bool = False
+    only_admins: bool = False
 
     def binds(self, viewer: Viewer) -> bool:
         """Whether the viewer sees only some of the rows."""
         return self.owner_column is not None and not (self.admins_see_all and viewer.is_admin)
 
     def values(self, viewer: Viewer) -> list[UUID]:
-        """What SQL that binds the owner is given; raises Unauthenticated when nobody asks for what is owned."""
+        """What SQL that binds the owner is given; raises Unauthenticated or NotAllowed for whoever may see nothing."""
+        if self.only_admins:
+            viewer.require_admin()
         if self.owner_column is None:
             return []
         user_id = viewer.require_user()
@@ -66,6 +69,7 @@ class Scope:
 
 
 EVERYBODY = Scope(None)
+ADMINS = Scope(None, only_admins=True)
 OWNER = Scope("user_id")
 OWNER_AND_ADMINS = Scope("user_id", admins_see_all=True)
 SELF = Scope("id")

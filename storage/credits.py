@@ -55,8 +55,7 @@ async def reserve_credits(user_id: UUID, job_id: UUID, amount: int, *, round_num
         "UPDATE users SET credits = credits - $2 WHERE id = $1 AND credits >= $2 RETURNING id", user_id, amount
     )
     if not taken:
-        row = await database.fetch_one("SELECT credits FROM users WHERE id = $1", user_id)
-        raise InsufficientCredits(required=amount, available=row["credits"] if row else 0)
+        raise InsufficientCredits(required=amount, available=await read_available(user_id))
     await CreditEntry.create(
         id=new_id(),
         user_id=user_id,
@@ -66,6 +65,12 @@ async def reserve_credits(user_id: UUID, job_id: UUID, amount: int, *, round_num
         available_delta=-amount,
         held_delta=amount,
     )
+
+
+async def read_available(user_id: UUID) -> int:
+    """How many credits an account may spend."""
+    row = await database.fetch_one("SELECT credits FROM users WHERE id = $1", user_id)
+    return int(row["credits"]) if row else 0
 
 
 async def find_reserved(job_id: UUID, round_number: int) -> int:

@@ -9,12 +9,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
 from tortoise import Tortoise, connections
-from tortoise.exceptions import OperationalError
 from tortoise.transactions import in_transaction
 
 import migrations
 from server.errors import Unavailable
 from server.logs import get_logger
+from storage.pool import Client
 
 ROW_MODULES = (
     "storage.users",
@@ -39,6 +39,7 @@ SESSION = {
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    "plan_cache_mode": "force_generic_plan",  # to plan a page of tracks afresh costs as much as to read it
 }
 
 KNOWN_MIGRATIONS = {path.stem for path in Path(migrations.__path__[0]).glob("[0-9]*.py")}
@@ -64,7 +65,6 @@ def configuration(url: str, pool_size: int = 10) -> dict[str, Any]:
         "maxsize": pool_size,
         "application_name": query.pop("application_name", "libretto"),
         "command_timeout": 60,
-        "reset": end_transaction,
     }
     if query.get("statement_cache_size") != "0":  # a pooler, which that is for, refuses settings that it does not know
         credentials["server_settings"] = SESSION
@@ -72,19 +72,13 @@ def configuration(url: str, pool_size: int = 10) -> dict[str, Any]:
         credentials["ssl"] = query.pop("sslmode")
     credentials |= {name: int(value) if value.isdigit() else value for name, value in query.items()}
     return {
-        "connections": {"default": {"engine": "tortoise.backends.asyncpg", "credentials": credentials}},
+        "connections": {"default": {"engine": "storage.pool", "credentials": credentials}},
         "apps": {
             "storage": {"models": list(ROW_MODULES), "migrations": "migrations", "default_connection": "default"},
         },
         "use_tz": True,
         "timezone": "UTC",
     }
-
-
-async def end_transaction(connection: asyncpg.Connection) -> None:
-    """What the pool does with a connection that comes back; nobody here changes its state in any other way."""
-    if connection.is_in_transaction():
-        await connection.execute("ROLLBACK")
 
 
 async def open_database(url: str, pool_size: int = 10) -> None:
@@ -99,36 +93,35 @@ async def close_database() -> None:
 
 async def fetch(sql: str, *values: object) -> list[Record]:
     """Run one statement in the transaction at hand, or alone."""
-    rows: list[Record] = await connections.get("default").execute_query_dict(sql, list(values))
-    return rows
+    return [dict(record) for record in await _fetch(sql, values)]
 
 
 async def fetch_one(sql: str, *values: object) -> Record | None:
     """The first row of one statement."""
-    rows = await fetch(sql, *values)
-    return rows[0] if rows else None
+    records = await _fetch(sql, values)
+    return dict(records[0]) if records else None
 
 
 async def fetch_records(sql: str, *values: object) -> list[Any]:
     """Run one statement that only reads, for the driver's own records; once more if the connection was lost."""
-    client = connections.get("default")
-    for is_last in (False, True):
-        try:
-            async with client.acquire_connection() as connection:
-                records: list[Any] = await connection.fetch(sql, *values)
-                return records
-        except LOST:
-            if is_last:
-                raise
-    return []
+    try:
+        return await _fetch(sql, values)
+    except LOST:
+        return await _fetch(sql, values)
 
 
 async def read(sql: str, *values: object) -> list[Record]:
     """Run one statement that only reads; a connection that was lost meanwhile is tried once more."""
-    try:
-        return await fetch(sql, *values)
-    except LOST:
-        return await fetch(sql, *values)
+    return [dict(record) for record in await fetch_records(sql, *values)]
+
+
+async def _fetch(sql: str, values: tuple[object, ...]) -> list[Any]:
+    client = connections.get("default")
+    if isinstance(client, Client) and client.pool is not None:
+        return await client.pool.fetch(sql, *values)
+    async with client.acquire_connection() as connection:  # of the transaction at hand, or the first of all
+        records: list[Any] = await connection.fetch(sql, *values)
+        return records
 
 
 async def ping() -> None:
@@ -143,7 +136,7 @@ async def list_pending_migrations() -> list[str]:
     """The migrations of this version that the database at hand has not seen."""
     try:
         rows = await fetch("SELECT name FROM tortoise_migrations")
-    except OperationalError:  # there is no such table yet
+    except asyncpg.UndefinedTableError:  # there are no tables yet
         rows = []
     return sorted(KNOWN_MIGRATIONS - {row["name"] for row in rows})
 

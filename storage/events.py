@@ -3,8 +3,10 @@
 An event is a hint that may be lost; the row is the truth, and whoever watches reads it again (`storage.hub`).
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
+from contextvars import Context
 from uuid import UUID
 
 import redis.asyncio as redis
@@ -18,6 +20,8 @@ from storage import database
 
 REST_SECONDS = 1.0  # after a failure nothing is published for so long, lest every write wait for a dead Redis
 TIMEOUT_SECONDS = 2.0
+PAUSE_SECONDS = 0.005  # after a batch, so that under load more than one event shares the price of the next
+MAX_GATHERED = 10_000  # while Redis is slow; what comes then is dropped, as by a dead one
 
 log = get_logger(__name__)
 
@@ -34,24 +38,52 @@ def connect(url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> "redis.Red
 
 
 class Publisher:
-    """Sends events out; one for each process."""
+    """Sends events out, a batch at a time and in order; one for each process.
+
+    Whoever publishes does not wait for Redis: while one batch is on its way, the next gathers.
+    """
 
     def __init__(self, url: str) -> None:
         self.client = connect(url)
+        self._gathered: list[tuple[str, bytes]] = []
+        self._sender: asyncio.Task[None] | None = None
+        self._is_closing = False
         self._resting_until = 0.0
 
     async def publish(self, topics: Sequence[str], payload: bytes) -> None:
-        """Send one payload under several topics; a dead Redis costs a log line, not the work."""
+        """Send one payload under several topics, soon; a dead Redis costs a log line, not the work."""
         if time.monotonic() < self._resting_until:
             return
+        if len(self._gathered) >= MAX_GATHERED:
+            self._rest(topics, "Redis does not keep up")
+            return
+        self._gathered += [(topic, payload) for topic in topics]
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send_all(), context=Context())  # it is nobody's request
+
+    async def _send_all(self) -> None:
+        try:
+            while self._gathered:
+                batch, self._gathered = self._gathered, []
+                await self._send(batch)
+                if not self._is_closing:
+                    await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            self._sender = None
+
+    async def _send(self, batch: Sequence[tuple[str, bytes]]) -> None:
         try:
             pipe = self.client.pipeline(transaction=False)
-            for topic in topics:
+            for topic, payload in batch:
                 pipe.publish(topic, payload)
             await pipe.execute()
         except (RedisError, OSError, TimeoutError) as error:
-            self._resting_until = time.monotonic() + REST_SECONDS
-            log.warning("event.unpublished", topics=topics, error=str(error))
+            lost, self._gathered = [*batch, *self._gathered], []
+            self._rest([topic for topic, _ in lost], str(error))
+
+    def _rest(self, topics: Sequence[str], reason: str) -> None:
+        self._resting_until = time.monotonic() + REST_SECONDS
+        log.warning("event.unpublished", count=len(topics), topics=topics[:4], error=reason)
 
     async def ping(self) -> None:
         """Raise Unavailable unless Redis answers."""
@@ -61,7 +93,10 @@ class Publisher:
             raise Unavailable(f"Redis does not answer: {error}") from error
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Send what is gathered and let the connections go."""
+        self._is_closing = True
+        if self._sender is not None:
+            await self._sender
         await self.client.aclose()
 
 

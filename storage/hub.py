@@ -7,8 +7,9 @@ and every few seconds besides: with Redis dead, a screen is late by that much an
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -23,45 +24,56 @@ from storage.jobs import JobState
 
 REREAD_SECONDS = 2.0
 PING_SECONDS = 5.0
-SILENCE_SECONDS = 12.0  # two pings unanswered: the other end is gone, whatever TCP thinks
+MAX_UNANSWERED = 2  # pings; then the other end is gone, whatever TCP thinks
 SUBSCRIBE_SECONDS = 1.0
 REMEMBERED_ENDS = 4096
 
 log = get_logger(__name__)
 
+Tell = Callable[[JobState], None]
+Read = Callable[[], Awaitable[Iterable[JobState]]]
+Leave = Callable[[], object]
+
 
 class Feed:
-    """What one watcher has yet to see: the newest state of each job, so that a slow one skips steps, never the end."""
+    """One watcher's way in: first what was read, then what is newer; what comes before the reading is over waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell) -> None:
         self.seen: dict[UUID, int] = {}
-        self._waiting: dict[UUID, JobState] = {}
-        self._ready = asyncio.Event()
-        self._closed = False
+        self._tell = tell
+        self._waiting: dict[UUID, JobState] | None = {}  # None: nothing waits any more
+
+    def begin(self, states: Iterable[JobState]) -> None:
+        """Tell what was read, then what came meanwhile."""
+        meanwhile, self._waiting = self._waiting or {}, None
+        for state in (*states, *meanwhile.values()):
+            self.offer(state)
 
     def offer(self, state: JobState) -> None:
-        """Take a state, unless it is no newer than what was taken before."""
-        if state.version <= self.seen.get(state.id, 0):
-            return
-        self.seen[state.id] = state.version
-        self._waiting[state.id] = state
-        self._ready.set()
-        if len(self.seen) > REMEMBERED_ENDS:
-            self.seen.pop(next(iter(self.seen)))
+        """Tell of a state at once, unless it is no newer than what was told before."""
+        if self._waiting is not None:
+            known = self._waiting.get(state.id)
+            if known is None or known.version < state.version:
+                self._waiting[state.id] = state
+        elif state.version > self.seen.get(state.id, 0):
+            self.seen[state.id] = state.version
+            if len(self.seen) > REMEMBERED_ENDS:
+                self.seen.pop(next(iter(self.seen)))
+            self._tell(state)
 
-    def close(self) -> None:
-        """Let the watcher go on its way."""
-        self._closed = True
-        self._ready.set()
 
-    async def __aiter__(self) -> AsyncIterator[JobState]:
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            while self._waiting:
-                yield self._waiting.pop(next(iter(self._waiting)))
-            if self._closed:
-                return
+@dataclass(eq=False)
+class Topic:
+    """The job or the person that it is about, and who watches; a tuple, for who is told may leave at once."""
+
+    subject: UUID
+    feeds: tuple[Feed, ...] = ()
+    is_heard: asyncio.Event = field(default_factory=asyncio.Event)  # Redis sends us what is published under it
+
+    @property
+    def seen(self) -> int:
+        """Up to which version everybody knows the job."""
+        return min((feed.seen.get(self.subject, 0) for feed in self.feeds), default=0)
 
 
 class Hub:
@@ -69,10 +81,9 @@ class Hub:
 
     def __init__(self, redis_url: str) -> None:
         self._pool = ConnectionPool.from_url(redis_url, protocol=2, socket_timeout=None, socket_connect_timeout=2.0)
-        self._feeds: dict[str, set[Feed]] = {}
-        self._watched: dict[str, UUID] = {}  # topic → the job or the person that it is about
-        self._acknowledged: dict[str, asyncio.Event] = {}
+        self._topics: dict[str, Topic] = {}
         self._changed = asyncio.Event()
+        self._has_heard = False
         self._connected = False
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -84,11 +95,8 @@ class Hub:
         self._tasks = [asyncio.create_task(self._stay_connected()), asyncio.create_task(self._keep_rereading())]
 
     async def stop(self) -> None:
-        """Let every watcher and the connection go."""
+        """Let the connection go."""
         self._is_stopping = True
-        for feeds in self._feeds.values():
-            for feed in feeds:
-                feed.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -96,46 +104,50 @@ class Hub:
 
     @property
     def watcher_count(self) -> int:
-        return sum(map(len, self._feeds.values()))
+        return sum(len(topic.feeds) for topic in self._topics.values())
 
     @property
     def topic_count(self) -> int:
-        return len(self._feeds)
+        return len(self._topics)
 
     @property
     def is_connected(self) -> bool:
         return self._connected
 
-    @asynccontextmanager
-    async def watch_job(self, job_id: UUID) -> AsyncIterator[Feed]:
-        """The states of one job, from when this is entered."""
-        async with self._watch(job_topic(job_id), job_id) as feed:
-            yield feed
+    async def watch_job(self, job_id: UUID, tell: Tell, read: Read) -> Leave:
+        """Tell of one job, from what `read` gives on, until whoever watches leaves."""
+        return await self._watch(job_topic(job_id), job_id, tell, read)
 
-    @asynccontextmanager
-    async def watch_jobs_of(self, user_id: UUID) -> AsyncIterator[Feed]:
-        """The states of all of a person's jobs, from when this is entered."""
-        async with self._watch(jobs_topic(user_id), user_id) as feed:
-            yield feed
+    async def watch_jobs_of(self, user_id: UUID, tell: Tell, read: Read) -> Leave:
+        """Tell of all of a person's jobs, from what `read` gives on, until whoever watches leaves."""
+        return await self._watch(jobs_topic(user_id), user_id, tell, read)
 
-    @asynccontextmanager
-    async def _watch(self, topic: str, subject: UUID) -> AsyncIterator[Feed]:
-        feed = Feed()
-        if topic not in self._feeds:
-            self._feeds[topic] = set()
-            self._watched[topic] = subject
-            self._acknowledged[topic] = asyncio.Event()
-            self._changed.set()
-        self._feeds[topic].add(feed)
+    async def _watch(self, name: str, subject: UUID, tell: Tell, read: Read) -> Leave:
+        feed = Feed(tell)
+        topic = self._join(name, subject, feed)
         try:
             if self._connected:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._acknowledged[topic].wait(), SUBSCRIBE_SECONDS)
-            yield feed
-        finally:
-            self._feeds[topic].discard(feed)
-            if not self._feeds[topic]:
-                del self._feeds[topic], self._watched[topic], self._acknowledged[topic]
+                    await asyncio.wait_for(topic.is_heard.wait(), SUBSCRIBE_SECONDS)
+            feed.begin(await read())
+        except BaseException:
+            self._leave(name, feed)
+            raise
+        return lambda: self._leave(name, feed)
+
+    def _join(self, name: str, subject: UUID, feed: Feed) -> Topic:
+        topic = self._topics.get(name)
+        if topic is None:
+            topic = self._topics[name] = Topic(subject)
+            self._changed.set()
+        topic.feeds = (*topic.feeds, feed)
+        return topic
+
+    def _leave(self, name: str, feed: Feed) -> None:
+        if topic := self._topics.get(name):
+            topic.feeds = tuple(one for one in topic.feeds if one is not feed)
+            if not topic.feeds:
+                del self._topics[name]
                 self._changed.set()
 
     async def _stay_connected(self) -> None:
@@ -154,8 +166,8 @@ class Hub:
                 log.exception("hub.fault")
             finally:
                 self._connected = False
-                for acknowledged in self._acknowledged.values():
-                    acknowledged.clear()
+                for topic in self._topics.values():
+                    topic.is_heard.clear()
                 with suppress(RedisError, OSError):
                     await connection.disconnect(nowait=True)
             await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - jitter
@@ -165,7 +177,7 @@ class Hub:
         subscribed: set[str] = set()
         while True:
             self._changed.clear()
-            wanted = {SESSIONS_TOPIC, *self._feeds}
+            wanted = {SESSIONS_TOPIC, *self._topics}
             for command, topics in (("SUBSCRIBE", wanted - subscribed), ("UNSUBSCRIBE", subscribed - wanted)):
                 if topics:
                     await connection.send_command(command, *topics)
@@ -173,32 +185,39 @@ class Hub:
             await self._changed.wait()
 
     async def _ping(self, connection: AbstractConnection) -> None:
-        while True:
-            await asyncio.sleep(PING_SECONDS)
+        unanswered = 0
+        while unanswered < MAX_UNANSWERED:
+            self._has_heard = False
             await connection.send_command("PING")
+            await asyncio.sleep(PING_SECONDS)
+            unanswered = 0 if self._has_heard else unanswered + 1
+        raise TimeoutError("Redis is silent")
 
     async def _receive(self, connection: AbstractConnection) -> None:
         await self._reread()
         while True:
-            async with asyncio.timeout(SILENCE_SECONDS):
-                message = await connection.read_response()
+            message = await connection.read_response()  # a timeout for each would cost more than all that it brings
+            self._has_heard = True
             match message:
-                case [b"message", bytes(topic), bytes(payload)]:
-                    self._deliver(topic.decode(), payload)
-                case [b"subscribe", bytes(topic), _]:
-                    if acknowledged := self._acknowledged.get(topic.decode()):
-                        acknowledged.set()
+                case [b"message", bytes(name), bytes(payload)]:
+                    self._deliver(name.decode(), payload)
+                case [b"subscribe", bytes(name), _]:
+                    if topic := self._topics.get(name.decode()):
+                        topic.is_heard.set()
 
-    def _deliver(self, topic: str, payload: bytes) -> None:
+    def _deliver(self, name: str, payload: bytes) -> None:
         try:
-            if topic == SESSIONS_TOPIC:
+            if name == SESSIONS_TOPIC:
                 self._end_session(UUID(hex=payload.decode()))
-            elif feeds := self._feeds.get(topic):
-                state = JobState.decode(payload)
-                for feed in feeds:
-                    feed.offer(state)
+                return
+            topic = self._topics.get(name)
+            state = JobState.decode(payload) if topic is not None else None
         except (ValueError, TypeError, KeyError):
-            log.warning("event.unreadable", topic=topic)  # of another version of Libretto; the next reading brings it
+            log.warning("event.unreadable", topic=name)  # of another version of Libretto; the next reading brings it
+            return
+        if topic is not None and state is not None:
+            for feed in topic.feeds:
+                feed.offer(state)
 
     def _end_session(self, session_id: UUID) -> None:
         for tell in self.on_session_ended:
@@ -215,18 +234,18 @@ class Hub:
     async def _reread(self) -> None:
         """Read all that is watched, in two statements however many watch, and tell who has not heard."""
         began = datetime.now(UTC)
-        by_job = {subject: topic for topic, subject in self._watched.items() if topic.startswith("job:")}
-        by_user = {subject: topic for topic, subject in self._watched.items() if topic.startswith("jobs:")}
+        by_job = {topic.subject: topic for name, topic in self._topics.items() if name.startswith("job:")}
+        by_user = {topic.subject: topic for name, topic in self._topics.items() if name.startswith("jobs:")}
         if by_job:
-            self._tell(await jobs.read_states(by_job), by_job, lambda state: state.id)
+            newer = await jobs.read_newer({job_id: topic.seen for job_id, topic in by_job.items()})
+            _tell(newer, by_job, lambda state: state.id)
         if by_user:
             changed = await jobs.read_changes(by_user, self._last_reread - timedelta(seconds=10 * REREAD_SECONDS))
-            self._tell(changed, by_user, lambda state: state.user_id)
+            _tell(changed, by_user, lambda state: state.user_id)
         self._last_reread = began
 
-    def _tell(
-        self, states: Iterable[JobState], topics: Mapping[UUID, str], subject: Callable[[JobState], UUID]
-    ) -> None:
-        for state in states:
-            for feed in self._feeds.get(topics[subject(state)], ()):
-                feed.offer(state)
+
+def _tell(states: Iterable[JobState], topics: Mapping[UUID, Topic], subject: Callable[[JobState], UUID]) -> None:
+    for state in states:
+        for feed in topics[subject(state)].feeds:
+            feed.offer(state)

@@ -1,6 +1,6 @@
 """What all rows share: ids that sort by time, and how an id looks to a client."""
 
-import secrets
+import os
 import time
 from datetime import datetime
 from uuid import UUID
@@ -11,13 +11,14 @@ from tortoise.models import Model
 from server.errors import NotFound
 
 CURSOR = "cursor"  # what the ids of cursors begin with
+_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+_RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 0b11 << 62)
 
 
 def new_id() -> UUID:
     """A UUID of version 7: its order is the order of creation, to the millisecond."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | (0x7 << 76) | (secrets.randbits(12) << 64) | (0b10 << 62) | secrets.randbits(62)
-    return UUID(int=value)
+    return UUID(int=milliseconds << 80 | int.from_bytes(os.urandom(10)) & _RANDOM | _VERSION_AND_VARIANT)
 
 
 def write_id(kind: str, row_id: UUID) -> str:

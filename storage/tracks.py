@@ -98,17 +98,6 @@ async def hold_track(track_id: UUID | None) -> Track:
     return await Track.get(id=track_id)
 
 
-async def find_own_series(viewer: Viewer, series_id: UUID) -> Series | None:
-    """A series of the viewer's own."""
-    return await Series.get_or_none(id=series_id, user_id=viewer.require_user())
-
-
-async def find_default_series_id(user_id: UUID) -> UUID | None:
-    """The series that takes a track which names none."""
-    row = await database.fetch_one("SELECT id FROM series WHERE user_id = $1 AND is_default", user_id)
-    return row["id"] if row else None
-
-
 async def create_default_series(user_id: UUID) -> Series:
     """The first series of a new account."""
     return await Series.create(user_id=user_id, title=DEFAULT_SERIES_TITLE, is_default=True)

@@ -24,8 +24,13 @@ class Choice:
     """One key of the answer, and the selections below it."""
 
     key: str
-    node: FieldNode
+    nodes: list[FieldNode] = field(default_factory=list)
     below: list[SelectionSetNode] = field(default_factory=list)
+
+    @property
+    def node(self) -> FieldNode:
+        """The first place where it stands; its arguments are the same at the others."""
+        return self.nodes[0]
 
     @property
     def name(self) -> str:
@@ -48,7 +53,8 @@ class Chooser:
         for selection_set in selection_sets:
             for node in self._open(type_name, selection_set, set()):
                 key = node.alias.value if node.alias else node.name.value
-                choice = chosen.setdefault(key, Choice(key, node))
+                choice = chosen.setdefault(key, Choice(key))
+                choice.nodes.append(node)
                 if node.selection_set:
                     choice.below.append(node.selection_set)
         return list(chosen.values())

@@ -20,6 +20,7 @@ class Code:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._finished = 0  # lines that are functions already
         self._count = 0
         self._names: dict[str, Any] = {
             "Row": SimpleNamespace,
@@ -48,7 +49,8 @@ class Code:
 
     def finish(self, name: str) -> Shape:
         """The function, ready to be called."""
-        exec("\n".join(self._lines), self._names)  # noqa: S102 - our own code, see above
+        exec("\n".join(self._lines[self._finished :]), self._names)  # noqa: S102 - our own code, see above
+        self._finished = len(self._lines)
         shape: Shape = self._names[name]
         return shape
 

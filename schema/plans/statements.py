@@ -1,8 +1,9 @@
 """The SQL of one root field: a page or a row at the bottom, and the relations joined onto it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tortoise.migrations.constraints import UniqueConstraint
 from tortoise.models import Model
 
 from schema.reads import Relation
@@ -34,7 +35,7 @@ class Statement:
     def join_one(self, relation: Relation, parent: str) -> str:
         """Join the one row of a relation; its alias, whose columns are all NULL when there is none."""
         alias = self.new_alias()
-        if relation.remote == "id":
+        if is_unique(relation):
             on = conditions(relation, alias, parent)
             self._joins.append(f"LEFT JOIN {table_of(relation.table())} {alias} ON {on}")
         else:
@@ -66,6 +67,18 @@ class Statement:
         return " ".join(self._joins)
 
 
+def is_unique(relation: Relation) -> bool:
+    """Whether the table's own constraints say that there is one row at most."""
+    compared = {relation.remote, *relation.where, *([relation.matching[1]] if relation.matching else ())}
+    keys = [{"id"}, *(set(one.fields) for one in _constraints(relation.table()) if one.condition is None)]
+    return any(key <= compared for key in keys)
+
+
+def _constraints(model: type[Model]) -> list[UniqueConstraint]:
+    declared = getattr(model.Meta, "constraints", ())
+    return [constraint for constraint in declared if isinstance(constraint, UniqueConstraint)]
+
+
 def conditions(relation: Relation, alias: str, parent: str) -> str:
     """When a row belongs to the parent's; without an alias, of the only table at hand."""
     own = f"{alias}." if alias else ""
@@ -75,6 +88,11 @@ def conditions(relation: Relation, alias: str, parent: str) -> str:
         mine, theirs = relation.matching
         parts.append(f'{own}"{theirs}" = {parent}."{mine}"')
     return " AND ".join(parts)
+
+
+def conditions_of(where: Mapping[str, Any]) -> list[str]:
+    """What is true of all rows that are declared so."""
+    return [f'"{name}" = {_literal(value)}' for name, value in where.items()]
 
 
 def select(statement: Statement, alias: str, rows: str, order: str = "") -> str:

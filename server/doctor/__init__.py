@@ -16,6 +16,7 @@ Check = Callable[[Settings], AsyncIterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     machine.check_python,
     machine.check_settings,
+    machine.check_documents,
     machine.check_home,
     machine.check_port,
     machine.check_ffmpeg,

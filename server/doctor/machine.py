@@ -27,6 +27,7 @@ from jobs.engines.run import (
 from jobs.engines.tracks import make_cover
 from server.doctor.findings import Finding, fail, ok, warn
 from server.settings import Settings, problems_of
+from server.trusted import ManifestUnusable, open_library
 
 PYTHONS = ((3, 11), (3, 14))  # from, to below
 ENOUGH_DISK_BYTES = 2 << 30
@@ -54,6 +55,18 @@ async def check_settings(settings: Settings) -> AsyncIterator[Finding]:
         yield fail("settings", problem, "Set it in the environment or in `.env`.")
     if not problems:
         yield ok("settings", f"usable for the profile {settings.libretto_profile}")
+
+
+async def check_documents(settings: Settings) -> AsyncIterator[Finding]:
+    """The manifest of trusted documents, for whoever has one."""
+    if not settings.trusted_documents:
+        return
+    try:
+        open_library(settings)
+    except ManifestUnusable as error:
+        yield fail("documents", error.message, "Build the clients against this schema and deploy what they emit.")
+    else:
+        yield ok("documents", f"those of {settings.trusted_documents} run here; mode {settings.trusted_documents_mode}")
 
 
 async def check_home(settings: Settings) -> AsyncIterator[Finding]:

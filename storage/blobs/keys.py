@@ -13,8 +13,11 @@ MAX_DOWNLOAD_NAME_BYTES = 255
 MAX_LINK_SECONDS = 604_800  # S3 signs for a week at most
 
 # Folders have no dot and files have one, so no key can ever stand where another needs a folder.
-_FOLDER = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?P<extension>[a-z0-9]+)", re.ASCII)
+_KEY = re.compile(
+    rf"(?:[A-Za-z0-9_-]{{1,{MAX_SEGMENT_LENGTH}}}/)*"
+    rf"(?=[^/]{{1,{MAX_SEGMENT_LENGTH}}}\Z)[A-Za-z0-9_-][A-Za-z0-9._-]*\.(?P<extension>[a-z0-9]+)",
+    re.ASCII,
+)
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+/)*(?:[A-Za-z0-9_-][A-Za-z0-9._-]*)?", re.ASCII)
 
 MIME_TYPES = {
@@ -84,10 +87,8 @@ class Blob:
 
 def check_key(key: str) -> str:
     """The key itself, or `InvalidKey`."""
-    *folders, name = key.split("/")
-    file = _FILE.fullmatch(name)
-    too_long = len(key) > MAX_KEY_LENGTH or any(len(part) > MAX_SEGMENT_LENGTH for part in (*folders, name))
-    if too_long or not file or file["extension"] not in MIME_TYPES or not all(map(_FOLDER.fullmatch, folders)):
+    found = _KEY.fullmatch(key) if len(key) <= MAX_KEY_LENGTH else None
+    if found is None or found["extension"] not in MIME_TYPES:
         raise InvalidKey(f"{key[:80]!r} is not the key of a blob")
     return key
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -26,6 +27,7 @@ READ_CHUNK_BYTES = 256 * 1024  # what one slow reader holds in memory
 FREE_FLOOR_BYTES = 256 * 1024 * 1024  # the database shares this disk
 STALE_AFTER_SECONDS = 24 * 3600  # no put takes a day
 PLACING_TRIES = 10  # a delete beside us may take an emptied folder away
+LINKS_KEPT = 8192  # half a KiB each: a link stays the same for hours, and a page of tracks has fifty
 INCOMING = ".incoming"  # a leading dot is in no key
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -84,7 +86,8 @@ class LocalStore:
     ) -> None:
         self.root = root.resolve()
         self._base_url = base_url.rstrip("/")
-        self._secret = secret
+        self._seal = hmac.new(secret, digestmod=hashlib.sha256)
+        self._write_link = lru_cache(LINKS_KEPT)(self._make_link)
         self._floor_bytes = floor_bytes
         self._clock = clock
 
@@ -148,12 +151,8 @@ class LocalStore:
 
     def link(self, key: str, *, expires_in_seconds: int, download_name: str | None = None) -> str:
         """A URL that anybody may GET or HEAD until it expires."""
-        keys.check_key(key)
-        name = keys.clean_name(download_name or "")
         _, expires_at = keys.link_window(self._clock(), expires_in_seconds)
-        query = {"expires": str(expires_at)} | ({"name": name} if name else {})
-        signature = self._sign(key, query["expires"], name)
-        return f"{self._base_url}/media/{key}?{urlencode(query | {'signature': signature})}"
+        return self._write_link(key, expires_at, download_name or "")
 
     def check_link(self, key: str, *, expires: str, name: str, signature: str) -> int:
         """How many seconds the link that carries these is still good for; `LinkRefused` when it is not."""
@@ -184,9 +183,17 @@ class LocalStore:
             except FileNotFoundError:
                 continue  # its put ended just now, or another process swept it
 
+    def _make_link(self, key: str, expires_at: int, download_name: str) -> str:
+        keys.check_key(key)
+        name = keys.clean_name(download_name) if download_name else ""
+        asked = f"&{urlencode({'name': name})}" if name else ""
+        signature = self._sign(key, str(expires_at), name)
+        return f"{self._base_url}/media/{key}?expires={expires_at}{asked}&signature={signature}"
+
     def _sign(self, key: str, expires: str, name: str) -> str:
-        message = f"media link\nread\n{key}\n{expires}\n{name}".encode(errors="replace")
-        return base64.urlsafe_b64encode(hmac.digest(self._secret, message, hashlib.sha256)).rstrip(b"=").decode()
+        seal = self._seal.copy()  # half the time of a new one, and a page of tracks has fifty links
+        seal.update(f"media link\nread\n{key}\n{expires}\n{name}".encode(errors="replace"))
+        return base64.urlsafe_b64encode(seal.digest()).rstrip(b"=").decode()
 
     def _put(self, key: str, source: Path | bytes, abandoned: threading.Event) -> Blob:
         temporary = self.root / INCOMING / secrets.token_hex(16)

@@ -1,6 +1,6 @@
 """Finding jobs: for a viewer, for the watchdog of live screens, for the dispatcher, for dashboards."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -41,10 +41,22 @@ async def read_states(job_ids: Collection[UUID]) -> list[JobState]:
     return [JobState.of(row) for row in await database.read("SELECT * FROM jobs WHERE id = ANY($1)", list(job_ids))]
 
 
+async def read_newer(seen: Mapping[UUID, int]) -> list[JobState]:
+    """Those of the jobs that stand at a later version than was seen."""
+    rows = await database.read(
+        "SELECT jobs.* FROM unnest($1::uuid[], $2::int[]) AS seen (id, version)"
+        " JOIN jobs ON jobs.id = seen.id AND jobs.version > seen.version",
+        list(seen),
+        list(seen.values()),
+    )
+    return [JobState.of(row) for row in rows]
+
+
 async def read_changes(user_ids: Collection[UUID], since: datetime) -> list[JobState]:
     """The jobs of these people that live or have ended since."""
     rows = await database.read(
-        "SELECT * FROM jobs WHERE user_id = ANY($1) AND (state IN ('QUEUED', 'RENDERING') OR finished_at >= $2)"
+        "SELECT changed.* FROM unnest($1::uuid[]) AS owner, LATERAL (SELECT * FROM jobs WHERE user_id = owner"
+        " AND (state IN ('QUEUED', 'RENDERING') OR finished_at >= $2) ORDER BY id DESC LIMIT 2000) changed"
         " ORDER BY id DESC LIMIT 2000",
         list(user_ids),
         since,

@@ -20,17 +20,11 @@ LEASE_SECONDS = 10  # a killed worker's job is taken up again within this plus o
 MAX_CRASHES = 3  # a job that took this many workers down with it is not given to another
 
 INSERT = """
-WITH waiting AS NOT MATERIALIZED (
-    SELECT turn, user_id, priority FROM jobs WHERE state = 'QUEUED' AND queue = $4::varchar)
 INSERT INTO jobs (id, user_id, kind, queue, state, stage, progress, message, version, attempt, max_attempts,
     crash_count, round, priority, available_at, lease_token, parent_id, subject_id, payload, request_id, created_at,
     turn)
 VALUES ($1, $2, $3, $4::varchar, 'QUEUED', 'queued', 0, '', 1, 0, $5,
-    0, 0, $6, now() + make_interval(secs => $7), 0, $8, $9, $10, $11, now(),
-    greatest(
-        (SELECT turn + 1 FROM waiting WHERE user_id = $2 ORDER BY turn DESC LIMIT 1),
-        coalesce((SELECT turn - 1 FROM waiting WHERE priority = $6 ORDER BY turn LIMIT 1), 0)
-            + (SELECT count(*) FROM jobs WHERE state = 'RENDERING' AND queue = $4::varchar AND user_id = $2)))
+    0, 0, $6, now() + make_interval(secs => $7), 0, $8, $9, $10, $11, now(), next_turn($2, $4::varchar, $6))
 RETURNING *"""
 
 CLAIM = moving("""
@@ -111,11 +105,7 @@ async def insert_job(
     parent_id: UUID | None = None,
     request_id: str | None = None,
 ) -> JobState:
-    """A new QUEUED job, in the transaction of what it works on.
-
-    Its turn is one after the user's last, or just before whoever is next: a flood of one user stands behind
-    another's first job, and the claim needs no more than an index.
-    """
+    """A new QUEUED job, in the transaction of what it works on; its turn is as `migrations/0002_next_turn` says."""
     encoded = orjson.dumps(payload or {}, default=str).decode()
     record = await database.fetch_one(
         INSERT,
@@ -132,7 +122,14 @@ async def insert_job(
         request_id,
     )
     assert record is not None  # noqa: S101 - INSERT … RETURNING answers or raises
-    return await _announce(record)
+    return await announce_new(record)
+
+
+async def announce_new(record: database.Record) -> JobState:
+    """Tell, after the commit, of a job that was written now: only those who watch all of a person's jobs can know."""
+    state = JobState.of(record)
+    await events.publish_after_commit((events.jobs_topic(state.user_id),), state.encode())
+    return state
 
 
 async def claim_next(queue: str, *, worker: str, running_per_user: int) -> Lease | None:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
+from storage import jobs
+from storage.rows import new_id
 from storage.users import User
 
 ENQUEUE_TOGETHER = 8
@@ -35,3 +37,10 @@ async def enqueue_all(request: Callable[[UUID], Awaitable[object]], user_ids: Se
     began = time.monotonic()
     await asyncio.gather(*(enqueue() for _ in range(ENQUEUE_TOGETHER)))
     return time.monotonic() - began
+
+
+async def make_job(user_id: UUID) -> UUID:
+    """A job that waits, where no worker runs."""
+    job_id = new_id()
+    await jobs.insert_job(job_id=job_id, user_id=user_id, kind="jobs.probe", queue="default")
+    return job_id

@@ -1,8 +1,8 @@
 """So many WebSockets that watch jobs, as lean as Python can; runs as a child process.
 
-Hears JSON lines: first whom to watch, then `{"seen": n}` (how many sockets have seen event n), `{"count": true}` (how
-many events came) or `{"report": true}`. An event carries `T<microseconds of the monotonic clock>N<its number>` as its
-message; whatever else comes is a snapshot.
+Hears JSON lines: first whom to watch, then `{"seen": n}` (how many sockets have seen event n) or `{"report": true}`.
+An event carries `T<microseconds of the monotonic clock>N<its number>` as its message; whatever else comes is a
+snapshot.
 """
 
 import asyncio
@@ -23,9 +23,8 @@ CONNECT_TOGETHER = 50
 class Watcher(asyncio.Protocol):
     """One socket with one operation."""
 
-    def __init__(self, token: str, operation: dict[str, Any], snapshots: int, delays: list[int]) -> None:
+    def __init__(self, token: str, operation: dict[str, Any], delays: list[int]) -> None:
         self._token, self._operation, self._delays = token, operation, delays
-        self._missing_snapshots = snapshots
         self._rest = b""
         self._is_open = False
         self.seen = -1
@@ -82,9 +81,7 @@ class Watcher(asyncio.Protocol):
             case "ping":
                 self._send({"type": "pong"})
             case "next" if "errors" not in message["payload"]:
-                self._missing_snapshots -= 1
-                if self._missing_snapshots == 0:
-                    self.ready.set_result(None)
+                self.ready.set_result(None)
             case _:
                 self._fail(str(message))
 
@@ -108,7 +105,7 @@ async def watch(wish: dict[str, Any], delays: list[int]) -> list[Watcher]:
     watchers: list[Watcher] = []
     for start in range(0, len(operations), CONNECT_TOGETHER):
         together = operations[start : start + CONNECT_TOGETHER]
-        fresh = [Watcher(wish["token"], operation, wish["snapshots"], delays) for operation in together]
+        fresh = [Watcher(wish["token"], operation, delays) for operation in together]
         for watcher in fresh:
             await loop.create_connection(lambda one=watcher: one, "127.0.0.1", wish["port"])  # type: ignore[misc] # a lambda
         await asyncio.wait_for(asyncio.gather(*(watcher.ready for watcher in fresh)), 30)
@@ -129,8 +126,6 @@ async def main() -> None:
         asked = json.loads(line)
         if "seen" in asked:
             _say(sum(watcher.seen >= asked["seen"] for watcher in watchers))
-        elif "count" in asked:
-            _say(len(delays))
         else:
             last_at = max(watcher.last_at for watcher in watchers)
             p50, p99 = percentile(delays, 0.5), percentile(delays, 0.99)

@@ -67,7 +67,7 @@ union LogIn = Session | Refused
 
 
 def measure(source: str, operation_name: str | None = None, variables: Mapping[str, object] | None = None) -> Measure:
-    return limits.measure(SCHEMA, parse(source), operation_name, variables or {})
+    return limits.analyse(SCHEMA, parse(source)).measure(operation_name, variables or {})
 
 
 def cost(source: str, **variables: object) -> int:
@@ -161,9 +161,23 @@ def test_schema_default_holds_where_no_size_is_asked() -> None:
     assert cost(source, n=None) == 101
 
 
+def test_sizes_are_told_apart_however_often_one_analysis_measures() -> None:
+    source = "query($n: Int, $m: Int = 30) { viewer { tracks(first: $n, last: $m) { nodes { id } } } }"
+    analysis = limits.analyse(SCHEMA, parse(source))
+    values: list[object] = [None, True, 1, 1.0, 1.5, "1", [], {}, -1, 0, 10**30, float("nan"), *range(2, 60)]
+    given: list[dict[str, object]] = [{name: value} for name in ("n", "m", "other") for value in values]
+    given += [{}, {"n": None, "m": None}]
+    for variables in [*given, *reversed(given)]:
+        assert analysis.measure(None, variables) == measure(source, None, variables), variables
+    assert len(analysis.known) <= limits.MAX_MEASURES
+    for other in values:
+        known = analysis.measure(None, {"n": 3})
+        assert analysis.measure(None, {"n": 3, "other": other}) is known
+
+
 def test_named_lists_have_their_own_length() -> None:
     document = parse("{ viewer { teams { name } } }")
-    assert limits.analyse(SCHEMA, document, {"User.teams": 3}).cost(None, {}) == 1 + 3
+    assert limits.analyse(SCHEMA, document, {"User.teams": 3}).measure(None, {}).cost == 1 + 3
 
 
 def test_one_analysis_prices_every_operation_and_page() -> None:
@@ -174,8 +188,8 @@ def test_one_analysis_prices_every_operation_and_page() -> None:
             "fragment P on User { tracks(first: $n) { nodes { id } } }"
         ),
     )
-    assert [analysis.cost(name, {}) for name in ("A", "B")] == [4, 11]
-    assert analysis.cost("A", {"n": 50}) == 52
+    assert [analysis.measure(name, {}).cost for name in ("A", "B")] == [4, 11]
+    assert analysis.measure("A", {"n": 50}).cost == 52
     assert analysis.measure("B", {}) == Measure(depth=4, aliases=0, root_fields=2, directives=0, cost=11)
     for name in (None, "C"):
         with pytest.raises(limits.DocumentInvalid):
@@ -197,7 +211,7 @@ def test_introspection_query_fits() -> None:
     source = get_introspection_query(
         input_value_deprecation=True, directive_is_repeatable=True, schema_description=True, specified_by_url=True
     )
-    once = limits.measure(SCHEMA, limits.parse_document(source), None, {})
+    once = limits.analyse(SCHEMA, limits.parse_document(source)).measure(None, {})
     limits.check_limits(once)
     assert once.cost < limits.MAX_COST
     nested = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }"
@@ -228,7 +242,7 @@ def test_bomb_of_types_saturates() -> None:
         f"{{ node(id: 1) {{ ...F1 }} }} {rest} fragment F59 on Node {{ ... on User {{ teams {{ name }} }} }}"
     )
     began = time.perf_counter()
-    assert limits.measure(SCHEMA, document, None, {}).cost == limits.SATURATED
+    assert limits.analyse(SCHEMA, document).measure(None, {}).cost == limits.SATURATED
     assert time.perf_counter() - began < 0.5
 
 
@@ -263,7 +277,7 @@ def test_invalid_document_is_refused_and_never_followed_round(source: str) -> No
 
 def test_operation_that_the_schema_lacks_is_refused() -> None:
     with pytest.raises(limits.DocumentInvalid, match="no mutation"):
-        limits.measure(build_schema("type Query { a: Int }"), parse("mutation { a }"), None, {})
+        limits.analyse(build_schema("type Query { a: Int }"), parse("mutation { a }"))
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,17 @@
 import asyncio
 import re
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import httpx
-import orjson
 import pytest
 import redis.asyncio as redis
 import websockets
 
 from schema.jobs import snapshot_of
-from server.realtime import WRITE_SECONDS
 from server.resources import Resources
 from storage import events, jobs
 from storage.rows import read_id, write_id
@@ -29,7 +24,6 @@ QUEUES = "subscription { queues { name depth running finishedPerMinute } }"
 CANCEL = "mutation ($id: ID!) { cancelJob(id: $id) { ... on JobCancelled { job { state } } } }"
 SOCKETS = 200
 CUTS = 300
-GROWTH_BYTES = 64 << 20  # what a flooder may cost for a while: a frame or two, its answer, and the allocator's slack
 
 
 async def make_waiting_job(person: Person) -> jobs.Job:
@@ -88,7 +82,7 @@ async def test_older_and_repeated_states_are_not_sent(resources: Resources, pers
         await resources.publisher.publish(topics, replace(state, version=job.version + 6, stage="newest").encode())
         told = [(await anext(watch))["stage"] for _ in range(2)]
 
-    assert told in (["newer", "newest"], ["newest"])
+    assert told == ["newer", "newest"]
 
 
 async def test_viewer_hears_of_own_jobs_only(resources: Resources, studio: Studio, person: Person) -> None:
@@ -158,65 +152,6 @@ async def watch_and_cut(studio: Studio, person: Person, job: jobs.Job) -> None:
 async def open_socket(port: int, person: Person) -> AsyncIterator[Socket]:
     async with person.studio.socket(person.token, port) as connected:
         yield connected
-
-
-def frame_of(message: Any) -> bytes:
-    """A client's frame, masked with zeros."""
-    text = orjson.dumps(message)
-    return b"\x81\xff" + len(text).to_bytes(8, "big") + bytes(4) + text
-
-
-def stop_reading(port: int) -> socket.socket:
-    """A client that asks and asks, and reads no answer."""
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-    client.connect(("127.0.0.1", port))
-    upgrade = [
-        "GET /graphql HTTP/1.1",
-        f"Host: 127.0.0.1:{port}",
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Key: bm90aGluZyBpcyByZWFkLg==",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Protocol: graphql-transport-ws",
-    ]
-    client.sendall("\r\n".join([*upgrade, "", ""]).encode())
-    assert client.recv(200).startswith(b"HTTP/1.1 101 ")
-    client.sendall(frame_of({"type": "connection_init"}))
-    client.settimeout(0.5)
-    flood = frame_of({"type": "ping", "payload": {"much": "x" * 200_000}}) * 500
-    with pytest.raises(TimeoutError):
-        client.sendall(flood)
-    return client
-
-
-async def test_client_that_stops_reading_is_sent_away_and_takes_no_memory(studio: Studio, person: Person) -> None:
-    process = Path(f"/proc/{next(each for each in studio.processes if each.name == 'web').child.pid}")
-    memory, files = process / "statm", len(list((process / "fd").iterdir()))
-    before, used = await read_gauges(studio), read_resident_bytes(memory)
-    stuck = await asyncio.gather(*[asyncio.to_thread(stop_reading, studio.port) for _ in range(5)])
-    try:
-        assert (await read_gauges(studio))["websockets_open"] == before["websockets_open"] + len(stuck)
-        async with person.socket() as connected:
-            assert (await (await connected.subscribe("{ __typename }")).next())["type"] == "next"
-        assert read_resident_bytes(memory) - used < GROWTH_BYTES
-
-        async def are_gone() -> bool:
-            return await read_gauges(studio) == before
-
-        await until(are_gone, "the clients that read nothing are sent away", WRITE_SECONDS + 10)
-
-        async def are_closed() -> bool:
-            return len(list((process / "fd").iterdir())) <= files + 1
-
-        await until(are_closed, "and their descriptors are free, though they never read what was left", 10)
-    finally:
-        for client in stuck:
-            client.close()
-
-
-def read_resident_bytes(memory: Path) -> int:
-    return int(memory.read_text().split()[1]) * 4096
 
 
 async def test_web_process_that_stops_sends_its_sockets_elsewhere(studio: Studio, person: Person) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -15,9 +16,12 @@ from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection
 
 from server.auth import Gatekeeper
+from server.cohorts import Cohorts
 from server.operations import Operations
-from server.realtime import MAX_MESSAGE_BYTES, MAX_OPERATION_ID, MAX_OPERATIONS, PROTOCOL, Sockets
+from server.realtime import MAX_MESSAGE_BYTES, MAX_OPERATION_ID, MAX_OPERATIONS, MAX_SOCKETS_OF_USER, PROTOCOL, Sockets
 from server.resources import Resources
+from server.trusted import open_library
+from server.wire import WireProtocol
 from storage.rows import read_id
 from storage.tokens import write_access_token
 from storage.users import User
@@ -25,6 +29,7 @@ from tests.studio import WATCH, Person, Studio, until
 
 Message = dict[str, Any]
 
+PROTOCOLS: Any = [PROTOCOL]
 INIT: Message = {"type": "connection_init"}
 OWN_JOBS = "subscription { viewerJobs { id state version } }"
 WITH_NUMBER = "query ($first: Int!) { tracks(first: $first) { nodes { id } } }"
@@ -121,6 +126,9 @@ async def test_acknowledgement_says_when_the_token_ends(studio: Studio, person: 
         ([INIT, INIT], 4429),
         ([INIT | {"payload": []}], 4400),
         ([INIT | {"payload": "Bearer x"}], 4400),
+        ([INIT | {"payload": {"authorization": 1}}], 4400),
+        ([INIT | {"payload": {"Authorization": ["Bearer x"]}}], 4400),
+        ([INIT | {"payload": {"authorization": False}}], 4400),
         ([INIT | {"payload": {"authorization": "Bearer x"}}], 4403),
         ([INIT | {"payload": {"Authorization": "Basic x"}}], 4403),
     ],
@@ -160,6 +168,8 @@ async def test_opening_that_goes_wrong_ends_the_socket(studio: Studio, messages:
         subscribe(query="x" * MAX_MESSAGE_BYTES),
         {"type": "complete"},
         {"type": "complete", "id": 1},
+        {"type": "ping", "payload": "x"},
+        {"type": "pong", "payload": []},
         '{"type": "ping", "payload": ' + "[" * 400 + "]" * 400 + "}",
     ],
 )
@@ -369,7 +379,7 @@ async def test_pages_of_other_origins_are_refused_at_the_door(studio: Studio, or
 async def serve(sockets: Sockets) -> AsyncIterator[int]:
     """These sockets alone, on a port."""
     app = Starlette(routes=[WebSocketRoute("/graphql", sockets)])
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws="websockets-sansio"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws=WireProtocol))
     running = asyncio.create_task(server.serve())
 
     async def has_started() -> bool:
@@ -382,16 +392,36 @@ async def serve(sockets: Sockets) -> AsyncIterator[int]:
 
 
 async def test_client_that_never_opens_is_sent_away(resources: Resources) -> None:
-    gatekeeper = Gatekeeper(resources.settings.secret)
-    async with serve(Sockets(resources, Operations(), gatekeeper, init_seconds=0.2)) as port:
+    gatekeeper, operations = Gatekeeper(resources.settings.secret), Operations(open_library(resources.settings))
+    async with serve(Sockets(resources, operations, gatekeeper, Cohorts(operations), init_seconds=0.2)) as port:
         url = f"ws://127.0.0.1:{port}/graphql"
-        protocols: Any = [PROTOCOL]
         async with (
-            websockets.connect(url, subprotocols=protocols) as silent,
-            websockets.connect(url, subprotocols=protocols) as open_one,
+            websockets.connect(url, subprotocols=PROTOCOLS) as silent,
+            websockets.connect(url, subprotocols=PROTOCOLS) as open_one,
         ):
             await Wire(open_one).say(INIT)
             await Wire(silent).say({"type": "ping"})
 
             assert await Wire(silent).close_code(seconds=3) == 4408
             assert [(await Wire(open_one).hear())["type"] for _ in range(2)] == ["connection_ack", "ping"]
+
+
+async def test_person_with_too_many_sockets_is_told_to_try_later(resources: Resources, person: Person) -> None:
+    gatekeeper, operations = Gatekeeper(resources.settings.secret), Operations(open_library(resources.settings))
+    settings = resources.settings.model_copy(update={"rate_limit_scale": 3 / MAX_SOCKETS_OF_USER})
+    few = replace(resources, settings=settings)
+    async with serve(Sockets(few, operations, gatekeeper, Cohorts(operations))) as port, AsyncExitStack() as stack:
+
+        async def open_one(opening: Message) -> Wire:
+            connecting = websockets.connect(f"ws://127.0.0.1:{port}/graphql", subprotocols=PROTOCOLS)
+            wire = Wire(await stack.enter_async_context(connecting))
+            await wire.say(opening)
+            return wire
+
+        wires = [await open_one(authorized(person.token)) for _ in range(3)]
+        for wire in [*wires, await open_one(INIT)]:
+            assert (await wire.hear())["type"] == "connection_ack"
+        assert await (await open_one(authorized(person.token))).close_code() == 1013
+
+        await wires[0].connection.close()
+        assert (await (await open_one(authorized(person.token))).hear())["type"] == "connection_ack"

@@ -1,0 +1,142 @@
+"""Writes the code that shows objects: what a selection chooses of a type, taken from a source of columns."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    SelectionSetNode,
+    get_named_type,
+    is_leaf_type,
+)
+from strawberry import Schema
+from strawberry.types.field import StrawberryField
+
+from schema.plans.choices import Choice, Chooser
+from schema.plans.shapes import Code, null_or
+from schema.plans.sources import Source, Uncovered
+from schema.reads import Computed, NodeId, Relation
+
+Shown = Callable[[str, Choice, str], str]  # a type's name, the choice and a value's code → the code that shows it
+
+
+class Objects:
+    """The shapes of one operation, for one set of directives' values."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        core: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        values: Mapping[str, Any],
+    ) -> None:
+        self.schema = schema
+        self.core = core
+        self.code = Code()
+        self.arguments: list[tuple[GraphQLField, FieldNode, StrawberryField]] = []
+        self._chooser = Chooser(core, fragments, values)
+
+    def choose(self, type_name: str, below: list[SelectionSetNode]) -> list[Choice]:
+        """What is chosen of a type."""
+        return self._chooser.choose(type_name, below)
+
+    def write_row(self, type_name: str, choice: Choice, source: Source) -> str:
+        """A function that shows a row of a table, with what hangs on it."""
+        pairs = []
+        for part in self.choose(type_name, choice.below):
+            if part.name == "__typename":
+                pairs.append((part.key, repr(type_name)))
+                continue
+            definition, declared = self.find_declared(type_name, part)
+            reads = declared.metadata.get("reads")
+            if isinstance(reads, Relation):
+                pairs.append((part.key, self._related(definition, part, reads, source)))
+            else:
+                pairs.append((part.key, self._value(definition, part, declared, source)))
+        return self.code.function("r", pairs)
+
+    def write_plain(self, type_name: str, choice: Choice, show_object: Shown | None = None) -> str:
+        """A function that shows an object of ours, which no table holds; `show_object` shows the objects in it."""
+        pairs = []
+        for part in self.choose(type_name, choice.below):
+            if part.name == "__typename":
+                pairs.append((part.key, repr(type_name)))
+                continue
+            definition, declared = self.find_declared(type_name, part)
+            if declared.base_resolver is not None:
+                raise Uncovered(f"{type_name}.{part.name} is not declared")
+            pairs.append((part.key, self.show(definition.type, part, f"r.{declared.python_name}", show_object)))
+        return self.code.function("r", pairs)
+
+    def show(
+        self, graphql_type: GraphQLOutputType, choice: Choice, value: str, show_object: Shown | None = None
+    ) -> str:
+        """The code that shows a value as its type has it."""
+        nullable = graphql_type.of_type if isinstance(graphql_type, GraphQLNonNull) else graphql_type
+        if isinstance(nullable, GraphQLList):
+            return f"[{self.show(nullable.of_type, choice, 'x', show_object)} for x in {value}]"
+        if isinstance(nullable, GraphQLEnumType):
+            names = {getattr(member.value, "value", member.value): name for name, member in nullable.values.items()}
+            return f"{self.code.constant(names)}[{value}]"
+        if is_leaf_type(nullable):
+            return self._number(value) if nullable.name == "Float" and not value.startswith("r[") else value
+        if isinstance(nullable, GraphQLObjectType):
+            it = self.code.name()  # its own, since in a comprehension it is the whole function's
+            shown = (show_object or self._show_plain)(nullable.name, choice, it)
+            return f"(None if ({it} := {value}) is None else {shown})"
+        raise Uncovered(f"{nullable} is abstract")
+
+    def find_declared(self, type_name: str, choice: Choice) -> tuple[GraphQLField, StrawberryField]:
+        """The field that is chosen, as the schema has it and as we declared it."""
+        graphql_type = self.core.type_map[type_name]
+        declared = self.schema.get_field_for_type(choice.name, type_name)
+        if declared is None or not isinstance(graphql_type, GraphQLObjectType):
+            raise Uncovered(f"{type_name}.{choice.name}")
+        return graphql_type.fields[choice.name], declared
+
+    def note_arguments(self, definition: GraphQLField, choice: Choice, declared: StrawberryField) -> int:
+        """The place of a field's arguments among those of the operation."""
+        self.arguments.append((definition, choice.node, declared))
+        return len(self.arguments) - 1
+
+    def _show_plain(self, type_name: str, choice: Choice, value: str) -> str:
+        return f"{self.write_plain(type_name, choice)}({value}, c, a)"
+
+    def _related(self, definition: GraphQLField, choice: Choice, reads: Relation, source: Source) -> str:
+        type_name = str(get_named_type(definition.type))
+        if reads.many:
+            join, inner = source.join_many(reads)
+            shape = self.write_row(type_name, choice, inner)
+            return f"[{shape}(r, c, a) for r in {join()}]"
+        test, joined = source.join_one(reads)
+        return null_or(test, f"{self.write_row(type_name, choice, joined)}(r, c, a)")
+
+    def _value(self, definition: GraphQLField, choice: Choice, declared: StrawberryField, source: Source) -> str:
+        reads = declared.metadata.get("reads")
+        if isinstance(reads, NodeId):
+            return f"{reads.kind + '_'!r} + {source.column('id')}.hex"
+        if reads is None and declared.base_resolver is None:
+            return self.show(definition.type, choice, source.column(declared.python_name))
+        if not isinstance(reads, Computed) or declared.base_resolver is None:
+            raise Uncovered(f"{choice.name} is not declared")
+        function = self.code.constant(declared.base_resolver.wrapped_func)
+        row = ", ".join(f"{name}={source.column(name)}" for name in reads.columns)
+        given = [f"Row({row})"]
+        if declared.base_resolver.info_parameter is not None:
+            given.append("c")
+        if declared.arguments:
+            given.append(f"**a[{self.note_arguments(definition, choice, declared)}]")
+        return self.show(definition.type, choice, f"{function}({', '.join(given)})")
+
+    def _number(self, value: str) -> str:
+        """JSON does not keep 5.0 apart from 5, a Float does."""
+        it = self.code.name()
+        return f"(None if ({it} := {value}) is None else float({it}))"
