@@ -14,20 +14,20 @@ from starlette.routing import Route, WebSocketRoute
 
 from server import pages, transfers
 from server.auth import Gatekeeper
-from server.cohorts import Cohorts
-from server.front import Front
-from server.graphql import GraphQLEndpoint
+from server.graphql.endpoint import GraphQLEndpoint
+from server.graphql.front import Front
+from server.graphql.streams import Streams
 from server.health import Health
 from server.logs import get_logger
 from server.middleware import middleware
 from server.operations import Operations
+from server.operations.cohorts import Cohorts
+from server.operations.trusted import open_library
 from server.origins import Origins
-from server.realtime import MAX_MESSAGE_BYTES, Sockets
+from server.realtime.sockets import MAX_MESSAGE_BYTES, Sockets
+from server.realtime.wire import WireProtocol
 from server.resources import Resources, open_resources
 from server.settings import Settings
-from server.streams import Streams
-from server.trusted import open_library
-from server.wire import WireProtocol
 
 log = get_logger(__name__)
 

@@ -108,7 +108,7 @@ def _load(module: str) -> Any:
 
 def _run(_given: argparse.Namespace, settings: Settings) -> int:
     if settings.trusted_documents:
-        _load("server.trusted").open_library(settings)  # says what is wrong now, or a child would say it for ever
+        _load("server.operations.trusted").open_library(settings)  # or a child would say for ever what is wrong
     status: int = _load("server.supervisor").run(settings)
     return status
 

@@ -1,6 +1,7 @@
 """Structured logs; what is bound here (request id, job id) is on every line below it, in child processes too."""
 
 import logging
+import random
 import re
 import sys
 from collections.abc import Mapping
@@ -10,7 +11,15 @@ import orjson
 import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars, unbind_contextvars
 
-__all__ = ["bind_contextvars", "bound_contextvars", "configure", "get_contextvars", "get_logger", "unbind_contextvars"]
+__all__ = [
+    "bind_contextvars",
+    "bound_contextvars",
+    "configure",
+    "get_contextvars",
+    "get_logger",
+    "new_request_id",
+    "unbind_contextvars",
+]
 
 QUIET = {
     "asyncio": "warning",
@@ -22,6 +31,7 @@ QUIET = {
     "aiobotocore": "warning",
 }
 
+MAX_REQUEST_ID = 64
 ROW_DETAIL = re.compile(r"DETAIL:.*")
 
 get_logger = structlog.stdlib.get_logger
@@ -81,3 +91,10 @@ def _renderers(log_format: str) -> list[structlog.typing.Processor]:
 
 def _dump(line: Any, **_: Any) -> str:
     return orjson.dumps(line, default=str).decode()
+
+
+def new_request_id(given: bytes | None = None) -> str:
+    """The caller's own id for a request, if it is fit for a log line, or a new one."""
+    if given and len(given) <= MAX_REQUEST_ID and given.isascii() and given.translate(None, b"-_").isalnum():
+        return given.decode("ascii")
+    return f"{random.getrandbits(64):016x}"

@@ -1,4 +1,4 @@
-"""What every HTTP request passes through, outermost first; what `server.front` answers gets the same."""
+"""What every HTTP request passes through, outermost first; what `server.graphql.front` answers gets the same."""
 
 import logging
 import time
@@ -12,9 +12,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server import metrics
-from server.graphql import Reply, new_request_id, read_headers
-from server.logs import bound_contextvars, get_logger
-from server.negotiation import JSON
+from server.http import JSON, Reply, read_headers
+from server.logs import bound_contextvars, get_logger, new_request_id
 from server.origins import Origins, preflight_headers
 
 ROUTES = {"graphql", "healthz", "readyz", "metrics", "media", "share", "embed", "oembed", "policy"}

@@ -26,8 +26,8 @@ from jobs.engines.run import (
 )
 from jobs.engines.tracks import make_cover
 from server.doctor.findings import Finding, fail, ok, warn
+from server.operations.trusted import ManifestUnusable, open_library
 from server.settings import Settings, problems_of
-from server.trusted import ManifestUnusable, open_library
 
 PYTHONS = ((3, 11), (3, 14))  # from, to below
 ENOUGH_DISK_BYTES = 2 << 30

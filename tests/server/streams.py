@@ -12,14 +12,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from server.auth import Gatekeeper
-from server.cohorts import Cohorts
-from server.graphql import GraphQLEndpoint
+from server.graphql.endpoint import GraphQLEndpoint
+from server.graphql.streams import Streams
 from server.middleware import middleware
 from server.operations import Operations
+from server.operations.cohorts import Cohorts
+from server.operations.trusted import open_library
 from server.origins import Origins
 from server.resources import Resources
-from server.streams import Streams
-from server.trusted import open_library
 from tests.studio import Person, Studio, until
 
 EVENTS = "text/event-stream"

@@ -14,10 +14,10 @@ import pytest_asyncio
 from schema.context import Context
 from schema.jobs import snapshot_of
 from schema.live import BACKLOG
-from server.cohorts import Cohort, Cohorts, Failed
 from server.operations import Operations
+from server.operations.cohorts import Cohort, Cohorts, Failed
+from server.operations.trusted import open_library
 from server.resources import Resources
-from server.trusted import open_library
 from storage import jobs
 from storage.access import Role, Viewer
 from storage.events import job_topics

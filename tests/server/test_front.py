@@ -18,15 +18,15 @@ from uvicorn.server import ServerState
 
 from schema.documents import Operation
 from server.auth import Gatekeeper
-from server.cohorts import Cohorts
-from server.front import MAX_HEAD_BYTES, MAX_HEADERS, Front
-from server.graphql import MAX_BODY_BYTES, GraphQLEndpoint
+from server.graphql.endpoint import MAX_BODY_BYTES, GraphQLEndpoint
+from server.graphql.front import MAX_HEAD_BYTES, MAX_HEADERS, Front
+from server.graphql.streams import Streams
 from server.middleware import middleware
 from server.operations import Operations, Payload
+from server.operations.cohorts import Cohorts
+from server.operations.trusted import open_library
 from server.origins import Origins
 from server.resources import Resources
-from server.streams import Streams
-from server.trusted import open_library
 from tests.studio import Person, Studio, until
 
 NEW = "application/graphql-response+json"

@@ -6,7 +6,7 @@ import httpx
 import orjson
 import pytest
 
-from server.graphql import MAX_BODY_BYTES
+from server.graphql.endpoint import MAX_BODY_BYTES
 from tests.studio import Person, Studio
 
 OLD = "application/json"

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from schema.jobs import snapshot_of
-from server.realtime import WRITE_SECONDS
+from server.realtime.sockets import WRITE_SECONDS
 from server.resources import Resources
 from storage import jobs
 from storage.events import job_topics

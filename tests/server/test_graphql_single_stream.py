@@ -12,10 +12,10 @@ import orjson
 import pytest
 from graphql import get_introspection_query
 
+from server.graphql.streams.line import LINGER_SECONDS
+from server.graphql.streams.reservations import MAX_BODY_BYTES, MAX_OPERATION_ID, MAX_OPERATIONS
+from server.graphql.streams.stream import WRITE_SECONDS
 from server.resources import Resources
-from server.streams.line import LINGER_SECONDS
-from server.streams.reservations import MAX_BODY_BYTES, MAX_OPERATION_ID, MAX_OPERATIONS
-from server.streams.stream import WRITE_SECONDS
 from tests.server.streams import EVENTS, Heard, listen, read_gauges, serve_streams
 from tests.studio import WATCH, Person, Studio, until
 

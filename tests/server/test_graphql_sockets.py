@@ -16,12 +16,19 @@ from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection
 
 from server.auth import Gatekeeper
-from server.cohorts import Cohorts
 from server.operations import Operations
-from server.realtime import MAX_MESSAGE_BYTES, MAX_OPERATION_ID, MAX_OPERATIONS, MAX_SOCKETS_OF_USER, PROTOCOL, Sockets
+from server.operations.cohorts import Cohorts
+from server.operations.trusted import open_library
+from server.realtime.sockets import (
+    MAX_MESSAGE_BYTES,
+    MAX_OPERATION_ID,
+    MAX_OPERATIONS,
+    MAX_SOCKETS_OF_USER,
+    PROTOCOL,
+    Sockets,
+)
+from server.realtime.wire import WireProtocol
 from server.resources import Resources
-from server.trusted import open_library
-from server.wire import WireProtocol
 from storage.rows import read_id
 from storage.tokens import write_access_token
 from storage.users import User

@@ -14,8 +14,8 @@ import pytest
 import redis.asyncio as redis
 from tortoise.transactions import in_transaction
 
+from server.graphql.streams.register import DRAIN_WAVE_SECONDS, MAX_STREAMS_OF_ONE
 from server.resources import Resources
-from server.streams.register import DRAIN_WAVE_SECONDS, MAX_STREAMS_OF_ONE
 from storage import events, jobs
 from storage.rows import read_id, write_id
 from storage.tokens import write_access_token

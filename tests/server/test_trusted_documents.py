@@ -17,11 +17,11 @@ from websockets import Subprotocol
 
 from schema.documents import DocumentErrors
 from schema.limits import MAX_DOCUMENT_CHARACTERS
-from server.asked import Asked, BadRequest
 from server.errors import Refusal
-from server.realtime import PROTOCOL
+from server.operations.asked import Asked, BadRequest
+from server.operations.trusted import MAX_NOTED, MAX_REMEMBERED, Library, ManifestUnusable, open_library
+from server.realtime.sockets import PROTOCOL
 from server.settings import Settings, problems_of
-from server.trusted import MAX_NOTED, MAX_REMEMBERED, Library, ManifestUnusable, open_library
 from tests.studio import WATCH, Person, Process, Studio, free_port, until
 
 TEXT = "query Root { __typename }"

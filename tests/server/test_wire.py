@@ -9,7 +9,7 @@ import websockets
 from starlette.types import ASGIApp, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection
 
-from server.wire import EXTENSION, TOGETHER_BYTES, Wire, WireProtocol
+from server.realtime.wire import EXTENSION, TOGETHER_BYTES, Wire, WireProtocol
 from tests.studio import until
 
 Talk = Callable[[Wire, Receive], Awaitable[None]]

@@ -14,19 +14,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
-from server.graphql import (
-    MAX_BODY_BYTES,
-    STREAM_TOKEN,
-    GraphQLEndpoint,
-    Reply,
-    Request,
-    Stream,
-    new_request_id,
-    read_headers,
-)
+from server.graphql.endpoint import MAX_BODY_BYTES, STREAM_TOKEN, GraphQLEndpoint, Stream
+from server.graphql.streams.line import Line
+from server.http import Reply, Request, read_headers
+from server.logs import new_request_id
 from server.middleware import answer_fault, note_request
 from server.origins import Headers, Origins
-from server.streams.line import Line
 
 PATH = "/graphql"
 URL = PATH.encode()

@@ -19,7 +19,7 @@ from schema.live import Inbox, Leave
 from schema.plans.live import LivePlan
 from server import metrics
 from server.logs import bound_contextvars, get_logger
-from server.operations import Operations, Payload, is_unexecuted, phrase_error
+from server.operations.execution import Operations, Payload, is_unexecuted, phrase_error
 from storage.database import LOST
 
 REST_SECONDS = 1.0  # before what could not be read is read again

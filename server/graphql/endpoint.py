@@ -1,8 +1,6 @@
-"""GraphQL over HTTP, as its specification has it; sockets are spoken to by `server.realtime`."""
+"""GraphQL over HTTP, as its specification has it; sockets are spoken to by `server.realtime.sockets`."""
 
-import random
-from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -14,20 +12,20 @@ from starlette.responses import Response
 
 from schema.context import Context
 from schema.documents import DocumentErrors, Operation
-from server.asked import Asked, BadRequest
 from server.auth import Gatekeeper
 from server.errors import LibrettoError, Unauthenticated, Unavailable
+from server.graphql.negotiation import RESPONSE_JSON, Accepted, is_json, negotiate
+from server.graphql.streams import Streams
+from server.graphql.streams.forms import write_whole
+from server.http import JSON, Reply, Request, read_headers
 from server.logs import bind_contextvars, unbind_contextvars
-from server.negotiation import JSON, RESPONSE_JSON, Accepted, is_json, negotiate
 from server.operations import Operations, Payload, is_unexecuted, refuse
+from server.operations.asked import Asked, BadRequest
 from server.origins import Headers, Origins
 from server.resources import Resources
-from server.streams import Streams
-from server.streams.forms import write_whole
 from storage.access import ANONYMOUS, Viewer
 
 MAX_BODY_BYTES = 2 << 20  # a cover of 1 MiB, escaped as JSON, and its mutation
-MAX_REQUEST_ID = 64
 STREAM_TOKEN = b"x-graphql-event-stream-token"
 OUR_FAULTS = {Unavailable.code: 503, "TIMED_OUT": 504}
 HEADERS: dict[str, Headers] = {
@@ -81,29 +79,6 @@ class BodyTooLarge(BadRequest):
 
     code = "BODY_TOO_LARGE"
     status = 413
-
-
-@dataclass(slots=True)
-class Request:
-    """A request, whoever has read it from the wire."""
-
-    method: str
-    query_string: bytes
-    headers: dict[bytes, bytes]
-    body: bytes | bytearray
-    id: str
-
-
-class Reply(NamedTuple):
-    """An answer, whoever writes it to the wire."""
-
-    status: int
-    body: bytes
-    headers: Headers
-
-    def as_response(self) -> Response:
-        """As Starlette sends it."""
-        return Response(self.body, self.status, dict(self.headers))
 
 
 class Stream(NamedTuple):
@@ -196,21 +171,6 @@ class GraphQLEndpoint:
     def _check_origin(self, request: Request) -> None:
         if request.method == "GET" and self._origins.is_forged(request.headers):
             raise Forged
-
-
-def new_request_id(given: bytes | None = None) -> str:
-    """The caller's own id for a request, if it is fit for a log line, or a new one."""
-    if given and len(given) <= MAX_REQUEST_ID and given.isascii() and given.translate(None, b"-_").isalnum():
-        return given.decode("ascii")
-    return f"{random.getrandbits(64):016x}"  # nobody need guess it, and the system's own source costs a call
-
-
-def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """By name, in small letters; what comes twice is one list, as HTTP has it."""
-    headers: dict[bytes, bytes] = {}
-    for name, value in raw:
-        headers[name] = headers[name] + b", " + value if name in headers else value
-    return headers
 
 
 def _is_for_one_connection(request: Request, incoming: requests.Request) -> bool:

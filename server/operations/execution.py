@@ -11,11 +11,11 @@ from schema import schema
 from schema.context import Context
 from schema.documents import DocumentErrors, Operation, core
 from server import metrics
-from server.asked import Asked
 from server.deadlines import within
 from server.errors import LibrettoError, Refusal, Unavailable
 from server.logs import get_logger
-from server.trusted import Library
+from server.operations.asked import Asked
+from server.operations.trusted import Library
 from storage.database import LOST
 
 DEADLINE_SECONDS = 10.0

@@ -9,9 +9,9 @@ from datetime import datetime
 from uuid import UUID
 
 from server import metrics
-from server.streams.forms import Form
-from server.streams.refusals import Restarting, SessionEnded, StreamsFull, TooManyStreams
-from server.streams.stream import Stream
+from server.graphql.streams.forms import Form
+from server.graphql.streams.refusals import Restarting, SessionEnded, StreamsFull, TooManyStreams
+from server.graphql.streams.stream import Stream
 from storage.access import Viewer
 
 HEARTBEAT_SECONDS = 12.0  # phones and proxies cut what is silent for longer than some 15 s

@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 import orjson
 
 from server.errors import LibrettoError
-from server.negotiation import EVENT_STREAM, MULTIPART
+from server.graphql.negotiation import EVENT_STREAM, MULTIPART
 
 RETRY_MILLISECONDS = (1000, 3000)  # browsers that were cut off together come back one by one
 

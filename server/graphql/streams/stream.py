@@ -17,12 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schema.documents import DocumentErrors
 from server import metrics
-from server.cohorts import Frame
 from server.errors import LibrettoError, Refusal, TokenExpired
+from server.graphql.streams.forms import Form
+from server.graphql.streams.line import HANG_UP
 from server.logs import get_logger
 from server.operations import refuse
-from server.streams.forms import Form
-from server.streams.line import HANG_UP
+from server.operations.cohorts import Frame
 from storage.access import Viewer
 
 WRITE_SECONDS = 10.0

@@ -4,9 +4,9 @@ from collections.abc import Callable, Hashable
 
 import orjson
 
-from server.cohorts import Cohort, Failed
 from server.operations import Payload
-from server.wire import Wire
+from server.operations.cohorts import Cohort, Failed
+from server.realtime.wire import Wire
 
 
 class Seat:

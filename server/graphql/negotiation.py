@@ -3,7 +3,8 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-JSON = "application/json"
+from server.http import JSON
+
 RESPONSE_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed"

@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from server.errors import Refusal
-from server.trusted import Library
+from server.operations.trusted import Library
 
 DOCUMENT_IDS = ("documentId", "doc_id", "id")  # GraphQL over HTTP and urql; Relay's network layers, old and new
 

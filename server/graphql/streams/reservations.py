@@ -17,15 +17,11 @@ from starlette.responses import Response
 
 from schema.context import Context
 from schema.documents import DocumentErrors
-from server.asked import Asked, BadRequest
 from server.auth import Gatekeeper
-from server.cohorts import Cohorts, Frame
 from server.errors import LibrettoError
-from server.negotiation import EVENT_STREAM, Accepted, is_json, negotiate
-from server.operations import Operations
-from server.resources import Resources
-from server.streams.forms import SHARED
-from server.streams.refusals import (
+from server.graphql.negotiation import EVENT_STREAM, Accepted, is_json, negotiate
+from server.graphql.streams.forms import SHARED
+from server.graphql.streams.refusals import (
     NotAccepted,
     OperationExists,
     OperationTooLarge,
@@ -37,8 +33,12 @@ from server.streams.refusals import (
     WrongType,
     answer_refusal,
 )
-from server.streams.register import Register
-from server.streams.stream import Stream, StreamedResponse
+from server.graphql.streams.register import Register
+from server.graphql.streams.stream import Stream, StreamedResponse
+from server.operations import Operations
+from server.operations.asked import Asked, BadRequest
+from server.operations.cohorts import Cohorts, Frame
+from server.resources import Resources
 from storage.access import Viewer
 
 RESERVATION_SECONDS = 10.0

@@ -11,17 +11,17 @@ from starlette.types import Receive, Scope, Send
 
 from schema.context import Context
 from schema.documents import Operation
-from server.asked import Asked
 from server.auth import Gatekeeper
-from server.cohorts import Cohorts
 from server.errors import LibrettoError
+from server.graphql.streams.forms import FORMS
+from server.graphql.streams.refusals import answer_refusal
+from server.graphql.streams.register import HEARTBEAT_SECONDS, Register
+from server.graphql.streams.reservations import RESERVATION_SECONDS, Reservations
+from server.graphql.streams.stream import StreamedResponse
 from server.operations import Operations
+from server.operations.asked import Asked
+from server.operations.cohorts import Cohorts
 from server.resources import Resources
-from server.streams.forms import FORMS
-from server.streams.refusals import answer_refusal
-from server.streams.register import HEARTBEAT_SECONDS, Register
-from server.streams.reservations import RESERVATION_SECONDS, Reservations
-from server.streams.stream import StreamedResponse
 from storage.access import Viewer
 
 

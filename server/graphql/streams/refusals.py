@@ -6,10 +6,10 @@ import orjson
 from starlette.responses import Response
 
 from schema.documents import DocumentErrors
-from server.asked import BadRequest
 from server.errors import LibrettoError, Refusal, Unauthenticated, Unavailable
-from server.negotiation import RESPONSE_JSON
+from server.graphql.negotiation import RESPONSE_JSON
 from server.operations import refuse
+from server.operations.asked import BadRequest
 
 METHODS = "GET, POST, PUT, DELETE"
 RETRY_SECONDS = "2"

@@ -21,14 +21,13 @@ from schema.context import Context
 from schema.documents import DocumentErrors, Operation
 from server import metrics
 from server.auth import Gatekeeper
-from server.cohorts import Cohorts
 from server.errors import LibrettoError, Refusal, Unauthenticated
-from server.graphql import new_request_id
-from server.logs import bound_contextvars, get_logger
+from server.logs import bound_contextvars, get_logger, new_request_id
 from server.operations import Operations, Payload, refuse
+from server.operations.cohorts import Cohorts
+from server.realtime.seats import Seat, begin_next
+from server.realtime.wire import EXTENSION, Wire
 from server.resources import Resources
-from server.seats import Seat, begin_next
-from server.wire import EXTENSION, Wire
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0

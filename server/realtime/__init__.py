@@ -1,0 +1,1 @@
+"""GraphQL over WebSockets: `sockets` speak the protocol, `seats` watch cohorts, `wire` writes frames."""
