@@ -106,7 +106,8 @@ class Bell:
             return
         try:
             for queue, rings in batch.items():
-                for kind, job_id in rings:
+                room = 1 if len(rings) == 1 else MAX_TOGETHER - self.broker.count_waiting(queue)
+                for kind, job_id in rings[: max(0, room)]:
                     self.broker.enqueue(
                         Message(queue_name=queue, actor_name=kind, args=(job_id.hex,), kwargs={}, options={})
                     )

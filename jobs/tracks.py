@@ -112,7 +112,7 @@ async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str
 
 
 async def _write(user_id: UUID, wish: TrackWish, track_id: UUID, price: int) -> RequestedTrack:
-    track = Track(
+    track = Track.construct(
         id=track_id,
         user_id=user_id,
         job_id=new_id(),
