@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from schema.tracks import Track
 
 QUEUES_SECONDS = 1.0
+KEEPS_ENDED_SECONDS = 600.0  # a phone that comes back sees what has ended meanwhile
 JOB = One(jobs.Job, OWNER_AND_ADMINS, "job")
 JOBS = Page(jobs.Job, OWNER, {"state": None})
 DEAD_LETTERS = Page(jobs.Job, ADMINS, where={"state": State.FAILED})
@@ -164,8 +165,7 @@ async def _watch_jobs(context: Context, sink: Sink) -> Leave:
     user_id = context.viewer.require_user()
 
     async def read() -> list[JobSnapshot]:
-        live = jobs.Job.filter(user_id=user_id, state__in=(State.QUEUED, State.RENDERING))
-        return [snapshot_of(row) for row in await live.order_by("id").limit(1000)]
+        return await jobs.read_recent(user_id, KEEPS_ENDED_SECONDS)
 
     def tell(state: JobSnapshot) -> None:
         sink.offer(state.id, state, is_final=state.state in TERMINAL)
@@ -178,7 +178,11 @@ async def _watch_queues(context: Context, sink: Sink) -> Leave:
     return begin_ticking(lambda: jobs.read_queue_health(QUEUES), QUEUES_SECONDS, sink)
 
 
-JOB_PROGRESS, VIEWER_JOBS, QUEUES_HEALTH = Watch(_watch_job), Watch(_watch_jobs), Watch(_watch_queues)
+JOB_PROGRESS, VIEWER_JOBS, QUEUES_HEALTH = (
+    Watch(_watch_job),
+    Watch(_watch_jobs, KEEPS_ENDED_SECONDS),
+    Watch(_watch_queues),
+)
 
 
 @strawberry.type
@@ -191,7 +195,8 @@ class JobSubscription:
         return JOB_PROGRESS.stream(info.context, job_id=job_id)
 
     @strawberry.subscription(
-        description="Your jobs: first those that have not ended, then every change of any.",
+        description="Your jobs: first those that have not ended or did so in the last ten minutes, then every change of"
+        " any. Whoever was away for longer reads `jobs` again.",
         metadata={"watches": VIEWER_JOBS},
     )
     async def viewer_jobs(self, info: Info) -> AsyncIterator[Job]:

@@ -30,6 +30,7 @@ class Watch:
     """What a live field watches: checks that the viewer may, tells how things stand, then of every change."""
 
     begin: Callable[..., Awaitable[Leave]]  # of the context, the sink, and the field's arguments by name
+    keeps_ended_seconds: float = 0  # for so long a newcomer is told of what has ended, too
 
     async def stream(self, context: Context, **arguments: Any) -> AsyncGenerator[Any, None]:
         """The same, value by value: for documents that no plan covers."""

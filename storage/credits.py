@@ -7,7 +7,7 @@ A reservation moves credits from available to held; completion captures them, fa
 from uuid import UUID
 
 from tortoise import fields
-from tortoise.indexes import Index, PartialIndex
+from tortoise.indexes import Index
 from tortoise.migrations.constraints import UniqueConstraint
 
 from server.errors import InsufficientCredits
@@ -27,10 +27,7 @@ class CreditEntry(Row):
 
     class Meta:
         table = "credit_entries"
-        indexes = (
-            Index(fields=("user_id", "id"), name="credit_entries_user"),
-            PartialIndex(fields=("job_id",), name="credit_entries_reserved", condition={"kind": "RESERVE"}),
-        )
+        indexes = (Index(fields=("user_id", "id"), name="credit_entries_user"),)
         constraints = (
             UniqueConstraint(
                 fields=("job_id", "round"), name="credit_entries_reserve_once", condition="kind = 'RESERVE'"

@@ -7,10 +7,10 @@ and every few seconds besides: with Redis dead, a screen is late by that much an
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -23,6 +23,7 @@ from storage.events import SESSIONS_TOPIC, job_topic, jobs_topic
 from storage.jobs import JobState
 
 REREAD_SECONDS = 2.0
+OVERLAP_SECONDS = 20.0  # a job's end is dated when its transaction begins
 PING_SECONDS = 5.0
 MAX_UNANSWERED = 2  # pings; then the other end is gone, whatever TCP thinks
 SUBSCRIBE_SECONDS = 1.0
@@ -70,10 +71,9 @@ class Topic:
     feeds: tuple[Feed, ...] = ()
     is_heard: asyncio.Event = field(default_factory=asyncio.Event)  # Redis sends us what is published under it
 
-    @property
-    def seen(self) -> int:
-        """Up to which version everybody knows the job."""
-        return min((feed.seen.get(self.subject, 0) for feed in self.feeds), default=0)
+    def find_known(self, job_id: UUID) -> int:
+        """Up to which version everybody knows a job."""
+        return min((feed.seen.get(job_id, 0) for feed in self.feeds), default=0)
 
 
 class Hub:
@@ -87,7 +87,7 @@ class Hub:
         self._connected = False
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._last_reread = datetime.now(UTC)
+        self._reread_at = time.monotonic()
         self.on_session_ended: list[Callable[[UUID], None]] = []
 
     async def start(self) -> None:
@@ -230,19 +230,24 @@ class Hub:
                 await self._reread()
             except LOST as error:
                 log.warning("hub.unread", error=str(error))
+            except Exception:  # whatever it is, it may pass; and without this loop, screens could be late for good
+                log.exception("hub.fault")
 
     async def _reread(self) -> None:
-        """Read all that is watched, in two statements however many watch, and tell who has not heard."""
-        began = datetime.now(UTC)
+        """Read what is watched and has changed, in a few statements however many watch, and tell who has not heard."""
+        began = time.monotonic()
         by_job = {topic.subject: topic for name, topic in self._topics.items() if name.startswith("job:")}
         by_user = {topic.subject: topic for name, topic in self._topics.items() if name.startswith("jobs:")}
         if by_job:
-            newer = await jobs.read_newer({job_id: topic.seen for job_id, topic in by_job.items()})
+            newer = await jobs.read_newer({job_id: topic.find_known(job_id) for job_id, topic in by_job.items()})
             _tell(newer, by_job, lambda state: state.id)
         if by_user:
-            changed = await jobs.read_changes(by_user, self._last_reread - timedelta(seconds=10 * REREAD_SECONDS))
-            _tell(changed, by_user, lambda state: state.user_id)
-        self._last_reread = began
+            versions = await jobs.read_versions(by_user, began - self._reread_at + OVERLAP_SECONDS)
+            known = {job_id: by_user[user_id].find_known(job_id) for job_id, user_id, _ in versions}
+            outdated = {job_id: known[job_id] for job_id, _, version in versions if version > known[job_id]}
+            if outdated:
+                _tell(await jobs.read_newer(outdated), by_user, lambda state: state.user_id)
+        self._reread_at = began
 
 
 def _tell(states: Iterable[JobState], topics: Mapping[UUID, Topic], subject: Callable[[JobState], UUID]) -> None:

@@ -5,9 +5,11 @@ state twice. An event goes on to every seat from within the call that brought it
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import orjson
@@ -22,6 +24,7 @@ from server.logs import bound_contextvars, get_logger
 from server.operations.execution import Operations, Payload, is_unexecuted, phrase_error
 from storage.database import LOST
 
+MAX_ENDED = 100  # as many as a newcomer is told of who comes first
 REST_SECONDS = 1.0  # before what could not be read is read again
 
 log = get_logger(__name__)
@@ -71,7 +74,8 @@ class Cohort:
         self._tail = b',"extensions":{"cost":{"requested":%d}}}' % cost
         self._forget = forget
         self._seats: set[Seat] = set()
-        self._last: dict[Hashable, bytes] = {}  # of what has not ended
+        self._last: dict[Hashable, bytes] = {}  # of what has not ended, or not long ago
+        self._ended: dict[Hashable, float] = {}  # when that was
         self._waiting: dict[Hashable, tuple[Any, bool]] = {}  # newest events that must be read once more
         self._has_more = asyncio.Event()
         self._is_ending = self._is_over = False
@@ -81,6 +85,7 @@ class Cohort:
     def join(self, seat: Seat) -> None:
         """Take a seat; it hears at once how things stand."""
         self._seats.add(seat)
+        self._forget_ended()
         for key, payload in self._last.items():
             seat.offer(key, payload)
         if self._last:
@@ -152,12 +157,22 @@ class Cohort:
     def _spread(self, key: Hashable, shown: Any, *, is_final: bool) -> None:
         payload = b'{"data":' + orjson.dumps(shown) + self._tail
         last = self._last.pop(key, None)
-        if not is_final:
-            self._last[key] = payload
+        self._last[key] = payload
+        self._ended.pop(key, None)
+        if is_final:
+            self._ended[key] = time.monotonic()
+            self._forget_ended()
         if payload != last:
             for seat in tuple(self._seats):
                 seat.offer(key, payload)
             metrics.EVENTS_SENT.inc(len(self._seats))
+
+    def _forget_ended(self) -> None:
+        until = time.monotonic() - self._plan.watch.keeps_ended_seconds
+        for key in [*islice(self._ended, max(0, len(self._ended) - MAX_ENDED))]:
+            del self._ended[key], self._last[key]
+        while self._ended and self._ended[key := next(iter(self._ended))] <= until:
+            del self._ended[key], self._last[key]
 
     def _fail(self, fault: Exception) -> None:
         error = fault if isinstance(fault, GraphQLError) else self._plan.locate(fault)

@@ -168,6 +168,7 @@ class Socket:
 
     def __init__(self, wire: Wire, receive: Receive, send: Send, sockets: Sockets) -> None:
         self._wire, self._receive, self._send = wire, receive, send
+        wire.on_giving_up(lambda: self.close_soon(TRY_LATER, "Too slow"))
         self._sockets = sockets
         self._operations: dict[str, Seat | asyncio.Task[None]] = {}
         self._closing: Closing | None = None

@@ -5,6 +5,7 @@ thousand sockets goes around it: a header, the text, and what one turn of the lo
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from starlette.types import Scope
@@ -14,6 +15,7 @@ EXTENSION = "libretto.wire"  # where an ASGI scope holds the wire
 LINGER_SECONDS = 5.0
 TEXT = 0x81  # a text frame that is whole
 SHORT, MEDIUM = 126, 1 << 16  # the lengths from which on a header is longer
+MAX_PUT_OFF = 5_000  # states: five screens of a thousand jobs; all the operations of a socket could hold far more
 TOGETHER_BYTES = 16 << 10  # so much waits at most for the end of a turn
 
 
@@ -30,6 +32,7 @@ class Wire:
     __slots__ = (
         "_behind",
         "_events",
+        "_give_up",
         "_loop",
         "_parts",
         "_size",
@@ -37,6 +40,7 @@ class Wire:
         "_writable",
         "congested_since",
         "is_over",
+        "put_off",
     )
 
     def __init__(self, transport: asyncio.Transport, writable: asyncio.Event, events: asyncio.Queue[Any]) -> None:
@@ -48,7 +52,9 @@ class Wire:
         self._events = events
         self.congested_since: float | None = None  # the transport holds as much as it should
         self.is_over = False
+        self.put_off = 0  # states that wait because the wire is congested
         self._behind: dict[Lagging, None] = {}
+        self._give_up: Callable[[], None] | None = None
 
     def write_text(self, *parts: bytes) -> None:
         """Send a frame of these parts; only who has little to say does so while the wire is congested."""
@@ -98,6 +104,10 @@ class Wire:
         for one in tuple(self._behind):
             one.catch_up()
 
+    def on_giving_up(self, give_up: Callable[[], None]) -> None:
+        """What to do with a reader who is too far behind."""
+        self._give_up = give_up
+
     def call(self, one: Lagging) -> None:
         """Have it catch up once the transport takes more."""
         self._behind[one] = None
@@ -105,6 +115,12 @@ class Wire:
     def leave(self, one: Lagging) -> None:
         """There is nothing to call it for."""
         self._behind.pop(one, None)
+
+    def count_put_off(self) -> None:
+        """One state more waits; at some point the reader is too far behind."""
+        self.put_off += 1
+        if self.put_off > MAX_PUT_OFF and self._give_up is not None:
+            self._give_up()
 
 
 class WireProtocol(WebSocketsSansIOProtocol):

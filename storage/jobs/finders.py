@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from tortoise.queryset import QuerySet
@@ -12,6 +11,7 @@ from storage.access import Viewer
 from storage.jobs.rows import Job, JobState
 
 RATE_WINDOW_SECONDS = 60
+MAX_LIVE, MAX_ENDED = 1_000, 100  # of a person's jobs, at first; whoever wants more asks for pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,30 @@ async def read_newer(seen: Mapping[UUID, int]) -> list[JobState]:
     return [JobState.of(row) for row in rows]
 
 
-async def read_changes(user_ids: Collection[UUID], since: datetime) -> list[JobState]:
-    """The jobs of these people that live or have ended since."""
+async def read_recent(user_id: UUID, ended_seconds: float) -> list[JobState]:
+    """A person's jobs that have not ended, and those that have within this time; the newest, in order of their ids."""
     rows = await database.read(
-        "SELECT changed.* FROM unnest($1::uuid[]) AS owner, LATERAL (SELECT * FROM jobs WHERE user_id = owner"
-        " AND (state IN ('QUEUED', 'RENDERING') OR finished_at >= $2) ORDER BY id DESC LIMIT 2000) changed"
-        " ORDER BY id DESC LIMIT 2000",
-        list(user_ids),
-        since,
+        "(SELECT * FROM jobs WHERE user_id = $1 AND finished_at IS NULL ORDER BY id DESC LIMIT $3) UNION ALL"
+        " (SELECT * FROM jobs WHERE user_id = $1 AND finished_at >= now() - make_interval(secs => $2)"
+        " ORDER BY finished_at DESC LIMIT $4)",
+        user_id,
+        ended_seconds,
+        MAX_LIVE,
+        MAX_ENDED,
     )
-    return [JobState.of(row) for row in rows]
+    return sorted((JobState.of(row) for row in rows), key=lambda state: state.id)
+
+
+async def read_versions(user_ids: Collection[UUID], ended_seconds: float) -> list[tuple[UUID, UUID, int]]:
+    """Id, owner and version of all jobs of these people that have not ended, or have within this time."""
+    rows = await database.read(
+        "SELECT id, user_id, version FROM jobs WHERE user_id = ANY($1) AND finished_at IS NULL UNION ALL"
+        " SELECT id, user_id, version FROM jobs WHERE user_id = ANY($1)"
+        " AND finished_at >= now() - make_interval(secs => $2)",
+        list(user_ids),
+        ended_seconds,
+    )
+    return [(row["id"], row["user_id"], row["version"]) for row in rows]
 
 
 async def list_due(queues: Collection[str], limit: int) -> list[tuple[str, str, UUID]]:

@@ -66,6 +66,7 @@ class Job(Row):
                 fields=("queue", "user_id", "lease_until"), name="jobs_running", condition={"state": "RENDERING"}
             ),
             Index(fields=("queue", "finished_at"), name="jobs_finished"),
+            Index(fields=("user_id", "finished_at"), name="jobs_user_finished"),  # NULL: it has not ended
             Index(fields=("subject_id",), name="jobs_subject"),
         )
         constraints = (CheckConstraint(check="progress >= 0 AND progress <= 1", name="jobs_progress_fraction"),)

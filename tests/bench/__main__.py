@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import api, jobs, media, realtime
+from tests.bench import api, jobs, leaks, loss, media, realtime
 from tests.bench.report import Table, print_table, write_json
 
 Benchmark = Callable[[bool], Awaitable[list[Table]]]
@@ -18,6 +18,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "media": media.measure,
     "api": api.measure,
     "realtime": realtime.measure,
+    "loss": loss.measure,
+    "leaks": leaks.measure,
     "jobs": jobs.measure,
 }
 

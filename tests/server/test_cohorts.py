@@ -207,7 +207,7 @@ async def test_end_is_told_last_and_once_and_lets_go_of_everything(hall: Hall) -
     cohort.leave(later)
 
 
-async def test_newcomer_among_ones_own_jobs_hears_of_those_that_have_not_ended(hall: Hall) -> None:
+async def test_newcomer_among_ones_own_jobs_hears_of_those_that_have_not_ended_long_ago(hall: Hall) -> None:
     one, cohort = hall.sit(MINE)
     await one.hears(1)
     other = replace(snapshot_of(hall.job), id=hall.job.user_id, version=1)
@@ -218,10 +218,10 @@ async def test_newcomer_among_ones_own_jobs_hears_of_those_that_have_not_ended(h
     newcomer, same = hall.sit(MINE)
 
     assert cohort is same
-    assert [state["id"] for state in newcomer.shown] == [write_id("job", other.id)]
+    assert [state["id"] for state in newcomer.shown] == [write_id("job", each.id) for each in (other, hall.job)]
     await hall.publish(3, state=State.QUEUED)  # somebody has it run again
-    await newcomer.hears(2)
-    assert newcomer.shown[1] == {"id": write_id("job", hall.job.id), "state": "QUEUED", "version": 3}
+    await newcomer.hears(3)
+    assert newcomer.shown[2] == {"id": write_id("job", hall.job.id), "state": "QUEUED", "version": 3}
     for seat in (one, newcomer):
         cohort.leave(seat)
 

@@ -99,6 +99,19 @@ async def test_viewer_hears_of_own_jobs_only(resources: Resources, studio: Studi
     assert (first["state"], second["state"]) == ("QUEUED", "CANCELLED")
 
 
+async def test_one_who_comes_back_hears_what_has_ended_meanwhile(person: Person) -> None:
+    job = await make_waiting_job(person)
+    async with person.socket() as other_tab:
+        watch = aiter(await other_tab.subscribe(OWN_JOBS))
+        await anext(watch)
+        await cancel(person, job)
+        assert (await anext(watch))["state"] == "CANCELLED"
+        async with person.socket() as back:  # among others who are there
+            assert (await anext(aiter(await back.subscribe(OWN_JOBS))))["state"] == "CANCELLED"
+    async with person.socket() as back:  # and alone
+        assert (await anext(aiter(await back.subscribe(OWN_JOBS))))["state"] == "CANCELLED"
+
+
 async def test_queues_change_as_jobs_run(admin: Person, person: Person) -> None:
     async with admin.socket() as connected:
         watch = aiter(await connected.subscribe(QUEUES))

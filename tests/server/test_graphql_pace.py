@@ -13,10 +13,10 @@ import orjson
 import pytest
 
 from schema.jobs import snapshot_of
-from server.realtime.sockets import WRITE_SECONDS
+from server.realtime.sockets import MAX_OPERATIONS, WRITE_SECONDS
 from server.resources import Resources
 from storage import jobs
-from storage.events import job_topics
+from storage.events import job_topics, jobs_topic
 from storage.lifecycle import State
 from storage.rows import write_id
 from tests.server.test_graphql_live import make_waiting_job, read_gauges
@@ -200,3 +200,25 @@ async def test_client_that_stops_reading_is_sent_away_and_takes_no_memory(studio
 
 def read_resident_bytes(memory: Path) -> int:
     return int(memory.read_text().split()[1]) * 4096
+
+
+async def test_reader_who_is_far_behind_with_very_much_is_sent_away_at_once(
+    resources: Resources, studio: Studio, person: Person
+) -> None:
+    owner = (await make_waiting_job(person)).user_id
+    states = [replace(snapshot_of(await make_waiting_job(person)), message="x" * 280) for _ in range(300)]
+    wish = {"query": "subscription { viewerJobs { id message version } }"}
+    with slow_client(studio.port, {"authorization": f"Bearer {person.token}"}) as client:
+        for number in range(MAX_OPERATIONS):
+            client.sendall(frame_of({"type": "subscribe", "id": str(number), "payload": wish}))
+        before = asyncio.get_running_loop().time()
+        pipe = resources.publisher.client.pipeline(transaction=False)
+        for state in states:
+            pipe.publish(jobs_topic(owner), replace(state, version=state.version + 1).encode())
+        await pipe.execute()
+
+        async def is_gone() -> bool:
+            return not (await read_gauges(studio))["subscriptions_open"]
+
+        await until(is_gone, "who lets tens of thousands of states wait is sent away", WRITE_SECONDS)
+        assert asyncio.get_running_loop().time() - before < WRITE_SECONDS - 1

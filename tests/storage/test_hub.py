@@ -9,12 +9,14 @@ from uuid import UUID
 
 import pytest
 import redis.asyncio as redis
+from structlog.testing import capture_logs
 
 from server.resources import Resources
-from storage import jobs
+from storage import database, jobs
 from storage.events import job_topic, jobs_topic
 from storage.hub import REMEMBERED_ENDS, Feed, Hub
 from storage.jobs import JobState
+from storage.jobs.finders import MAX_LIVE
 from storage.lifecycle import State
 from storage.rows import new_id, read_id
 from tests.studio import Person, until
@@ -213,3 +215,51 @@ async def test_what_nobody_published_is_read(resources: Resources, person: Perso
         assert await client.pubsub_numsub(job_topic(job.id), jobs_topic(user_id))
         for leave in leaves:
             leave()
+
+
+MANY = """INSERT INTO jobs (id, user_id, kind, queue, state, stage, progress, message, version, attempt, max_attempts,
+    crash_count, round, priority, turn, available_at, lease_token, payload, created_at)
+SELECT gen_random_uuid(), $1, 'jobs.probe', 'default', 'QUEUED', 'queued', 0, '', 1, 0, 3, 0, 0, 0, 0,
+    now() + interval '1 day', 0, '{}', now() FROM generate_series(1, $2) RETURNING id"""
+
+
+async def test_one_of_very_many_jobs_is_read_again(resources: Resources) -> None:
+    owner = new_id()
+    ids = [row["id"] for row in await database.fetch(MANY, owner, 2 * MAX_LIVE + 500)]
+    oldest = min(ids)
+    async with open_hub(resources) as (hub, _):
+        told = list[JobState]()
+        leave = await hub.watch_jobs_of(owner, told.append, lambda: jobs.read_recent(owner, 0))
+        assert len(told) == MAX_LIVE
+        await jobs.Job.filter(id=oldest).update(
+            version=2, state=State.CANCELLED, finished_at=datetime.now(UTC), stage="unheard of"
+        )
+
+        async def is_told() -> bool:
+            return any(state.id == oldest and state.version == 2 for state in told)
+
+        await until(is_told, "the oldest is read again", 5)
+        leave()
+    await database.fetch("DELETE FROM jobs WHERE user_id = $1", owner)
+
+
+async def test_reading_that_fails_for_no_known_reason_is_tried_again(resources: Resources, person: Person) -> None:
+    user_id, tomorrow = read_id("user", person.id), datetime.now(UTC) + timedelta(days=1)
+    job = await jobs.Job.create(user_id=user_id, kind="jobs.probe", queue="default", available_at=tomorrow)
+    async with open_hub(resources) as (hub, _):
+        told = list[JobState]()
+        leave = await hub.watch_job(job.id, told.append, nothing)
+        with capture_logs() as logs:
+            await database.fetch("UPDATE jobs SET state = 'PAUSED', version = 8 WHERE id = $1", job.id)
+
+            async def has_failed() -> bool:
+                return any(line["event"] == "hub.fault" for line in logs)
+
+            await until(has_failed, "the state of a later version is not understood", 5)
+        await database.fetch("UPDATE jobs SET state = 'QUEUED', version = 9 WHERE id = $1", job.id)
+
+        async def is_told() -> bool:
+            return bool(told) and told[-1].version == 9
+
+        await until(is_told, "and the next one is told", 5)
+        leave()
