@@ -93,7 +93,8 @@ def title_of(prompt: str) -> str:
     """A first title: the first words of the prompt."""
     words = re.sub(r"\s+", " ", prompt).strip(" ,.;:!?-").split(" ")
     title = " ".join(words[:TITLE_WORDS])[:MAX_TITLE].strip(" ,.;:-")
-    return title[:1].upper() + title[1:] or "Untitled"
+    capitalised = title[:1].upper() + title[1:]  # which may be longer: some small letters have no single great one
+    return capitalised[:MAX_TITLE] or "Untitled"
 
 
 async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str | None = None) -> RequestedTrack:

@@ -12,6 +12,7 @@ from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -26,12 +27,13 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from schema import schema
 from schema.limits import Analysis, analyse, check_limits, check_source, parse_document
+from schema.overlaps import check_overlaps
 from schema.plans import Compiler, LivePlan, LiveTemplate, Plan, Uncovered, compile_variables
 from server import metrics
 from server.logs import get_logger
 from storage.access import ANONYMOUS, Viewer
 
-CACHED_CHARACTERS = 300_000  # two hundred screens; a character costs up to 300 bytes once it is parsed: below 100 MB
+CACHED_CHARACTERS = 200_000  # a hundred screens; a character costs up to 300 bytes once it is parsed, and its plans
 OVERHEAD_CHARACTERS = 200  # what a short document costs besides, with its plans
 MAX_VALIDATION_ERRORS = 25
 MAX_PLANS = 16  # of one operation, whose directives could ask for two to the power of their number
@@ -51,7 +53,6 @@ class Document:
     node: DocumentNode
     analysis: Analysis
     fragments: dict[str, FragmentDefinitionNode]
-    deciding: tuple[str, ...]  # the variables that @include and @skip look at
     operations: "dict[str | None, Operation]" = field(default_factory=dict)
 
 
@@ -67,6 +68,7 @@ class Operation:
         self.cost = 0
         self.fixed: bytes | None = None  # the answer, where it is the same for everybody at all times
         self.opens_session = self._opens_session()
+        self._deciding = _find_deciding(definition, document.fragments)
         self._read = compile_variables(core, definition.variable_definitions or ())
         self._plans: dict[Hashable, Plan | None] = {}
         self._templates: dict[Hashable, LiveTemplate | None] = {}
@@ -122,11 +124,15 @@ class Operation:
         viewer: Viewer,
         compile_for: Callable[[Compiler, Viewer], T],
     ) -> T | None:
-        deciding: dict[str, Any] = {name: values.get(name) for name in self.document.deciding}
+        deciding: dict[str, Any] = {name: values.get(name) for name in self._deciding}
+        if not all(isinstance(value, bool) for value in deciding.values()):
+            return None  # the executor says what is wrong with it
         key = (viewer.is_admin, *deciding.values())
-        if key not in known and len(known) < MAX_PLANS:
-            known[key] = self._compile(deciding, viewer, compile_for)
-        return known.get(key)
+        plan = known.pop(key) if key in known else self._compile(deciding, viewer, compile_for)
+        known[key] = plan  # as the last, so that the first is the one that nobody has asked for the longest
+        if len(known) > MAX_PLANS:
+            del known[next(iter(known))]
+        return plan
 
     def _compile(
         self, deciding: Mapping[str, Any], viewer: Viewer, compile_for: Callable[[Compiler, Viewer], T]
@@ -200,23 +206,35 @@ def _prepare(source: str) -> Document | DocumentErrors:
         node = parse_document(source)
     except GraphQLError as error:
         return DocumentErrors([error])
+    check_overlaps(node)
     errors = validate(core, node, max_errors=MAX_VALIDATION_ERRORS, hide_suggestions=True)
     if errors:
         return DocumentErrors(errors)
     fragments = {one.name.value: one for one in node.definitions if isinstance(one, FragmentDefinitionNode)}
-    return Document(source, node, analyse(core, node), fragments, tuple(sorted(_find_deciding(node))))
+    return Document(source, node, analyse(core, node), fragments)
 
 
-def _find_deciding(node: DocumentNode) -> set[str]:
+def _find_deciding(
+    definition: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> tuple[str, ...]:
+    """The variables that @include and @skip look at, in the operation and in the fragments that it spreads."""
     found: set[str] = set()
+    spread = dict[str, None]()
 
     class Finder(Visitor):
-        """Notes the variables of directives."""
+        """Notes the variables of directives, and the fragments."""
 
         def enter_directive(self, directive: DirectiveNode, *_: Any) -> None:
             for argument in directive.arguments or ():
                 if isinstance(argument.value, VariableNode):
                     found.add(argument.value.name.value)
 
-    visit(node, Finder())
-    return found
+        def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
+            spread.setdefault(node.name.value)
+
+    visit(definition, Finder())
+    visited = 0
+    while visited < len(spread):
+        visit(fragments[[*spread][visited]], Finder())
+        visited += 1
+    return tuple(sorted(found))

@@ -16,7 +16,7 @@ from graphql.type import get_named_type, get_nullable_type, is_abstract_type, is
 from server.errors import Refusal
 
 MAX_DOCUMENT_CHARACTERS = 16_000  # ten times the introspection query; comments and long strings count here only
-MAX_TOKENS = 1_000  # five times the introspection query; keeps the quadratic rules of validation near 0.1 s
+MAX_TOKENS = 1_000  # five times the introspection query; `schema.overlaps` sees to the quadratic rule of validation
 MAX_NESTING = 100  # braces in braces; bounds our recursion, as inline fragments nest without adding depth
 MAX_FRAGMENTS = 60  # one for each component of a large screen
 MAX_DEPTH = 12  # viewer → tracks → edges → node → connection → edges → node → object → object → scalar is 10
@@ -251,15 +251,15 @@ class _Reader:
     def _add_field(self, block: _Block, node: ast.FieldNode, parent: GraphQLNamedType, nesting: int) -> None:
         name = node.name.value
         block.fields = min(block.fields + 1, SATURATED)
-        if name == "__typename":  # clients put it, also under aliases, wherever there are types to tell apart
+        if node.alias is not None and not node.alias.value.startswith("__is"):  # Relay's, to tell types apart
+            block.aliases = min(block.aliases + 1, SATURATED)
+        if name == "__typename":
             return
-        block.aliases = min(block.aliases + (node.alias is not None), SATURATED)
         definition = self._schema.get_field(parent, name) if is_composite_type(parent) else None
         if definition is None:
             raise DocumentInvalid(f"There is no field {parent.name}.{name}")
         block.depth = max(block.depth, 1)
-        named = get_named_type(definition.type)
-        if not is_composite_type(named):
+        if not is_composite_type(named := get_named_type(definition.type)):
             return
         below = self._read_block(node.selection_set, named, nesting + 1)
         weight = 0 if (parent.name, name) == ("__Type", "ofType") else 1  # a wrapper says no more than `[` or `!`

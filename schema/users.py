@@ -143,6 +143,7 @@ class UserMutation:
         viewer.require_user()
         if viewer.session_id is not None:
             await users.revoke_session(viewer.session_id)
+            info.context.hub.end_session(viewer.session_id)
         return LoggedOut(session_ended=True)
 
 

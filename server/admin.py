@@ -106,8 +106,11 @@ async def change_user(given: Namespace, console: Console) -> int:
     if user.credits + (given.grant or 0) < 0:
         console.print(f"[red]{user.email} has {user.credits} credits, so {-given.grant} cannot be taken[/]")
         return 1
+    has_new_role = given.role not in (None, user.role)
     user.role, user.plan = given.role or user.role, given.plan or user.plan
     await user.save(update_fields=["role", "plan"])
+    if has_new_role and (ended := await users.revoke_sessions_of(user.id)):
+        console.print(f"{ended} sessions ended, whose tokens still had the old role")
     if given.grant:
         await grant_credits(user.id, given.grant)
     console.print(f"{user.email}: {user.role}, {user.plan}, {user.credits + (given.grant or 0)} credits")

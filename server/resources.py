@@ -53,4 +53,6 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         publisher, bell = open_events(settings.redis_url), open_bell(settings.redis_url)
         stack.push_async_callback(close_events)
         stack.callback(close_bell)
-        yield Resources(settings, blobs, publisher, bell, Hub(settings.redis_url))
+        yield Resources(
+            settings, blobs, publisher, bell, Hub(settings.redis_url, token_seconds=settings.access_token_seconds)
+        )

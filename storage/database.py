@@ -32,6 +32,7 @@ LOST = (
     asyncpg.InternalClientError,  # how a statement fails that begins while the connection is being lost
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,  # such as no connection more than there are
 )
 
 SESSION = {

@@ -17,7 +17,7 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import RedisError
 
 from server.logs import get_logger
-from storage import jobs
+from storage import jobs, users
 from storage.database import LOST
 from storage.events import SESSIONS_TOPIC, job_topic, jobs_topic
 from storage.jobs import JobState
@@ -27,7 +27,7 @@ OVERLAP_SECONDS = 20.0  # a job's end is dated when its transaction begins
 PING_SECONDS = 5.0
 MAX_UNANSWERED = 2  # pings; then the other end is gone, whatever TCP thinks
 SUBSCRIBE_SECONDS = 1.0
-REMEMBERED_ENDS = 4096
+REMEMBERED_ENDS = 20_000
 
 log = get_logger(__name__)
 
@@ -79,7 +79,7 @@ class Topic:
 class Hub:
     """Reference-counted topics over one connection."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, token_seconds: float = 0) -> None:
         self._pool = ConnectionPool.from_url(redis_url, protocol=2, socket_timeout=None, socket_connect_timeout=2.0)
         self._topics: dict[str, Topic] = {}
         self._changed = asyncio.Event()
@@ -88,10 +88,13 @@ class Hub:
         self._is_stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._reread_at = time.monotonic()
+        self._sessions_read_at = self._reread_at - token_seconds  # tokens live for so long, whoever has ended since
         self.on_session_ended: list[Callable[[UUID], None]] = []
 
     async def start(self) -> None:
-        """Connect, and keep connected."""
+        """Connect, and keep connected; who has logged out before is known from the first request on."""
+        with suppress(*LOST):  # then the loop does it
+            await self._read_sessions()
         self._tasks = [asyncio.create_task(self._stay_connected()), asyncio.create_task(self._keep_rereading())]
 
     async def stop(self) -> None:
@@ -208,7 +211,7 @@ class Hub:
     def _deliver(self, name: str, payload: bytes) -> None:
         try:
             if name == SESSIONS_TOPIC:
-                self._end_session(UUID(hex=payload.decode()))
+                self.end_session(UUID(hex=payload.decode()))
                 return
             topic = self._topics.get(name)
             state = JobState.decode(payload) if topic is not None else None
@@ -219,7 +222,8 @@ class Hub:
             for feed in topic.feeds:
                 feed.offer(state)
 
-    def _end_session(self, session_id: UUID) -> None:
+    def end_session(self, session_id: UUID) -> None:
+        """Tell this process that a session has ended; the others hear of it through Redis, or read it."""
         for tell in self.on_session_ended:
             tell(session_id)
 
@@ -236,6 +240,7 @@ class Hub:
     async def _reread(self) -> None:
         """Read what is watched and has changed, in a few statements however many watch, and tell who has not heard."""
         began = time.monotonic()
+        await self._read_sessions()
         by_job = {topic.subject: topic for name, topic in self._topics.items() if name.startswith("job:")}
         by_user = {topic.subject: topic for name, topic in self._topics.items() if name.startswith("jobs:")}
         if by_job:
@@ -248,6 +253,12 @@ class Hub:
             if outdated:
                 _tell(await jobs.read_newer(outdated), by_user, lambda state: state.user_id)
         self._reread_at = began
+
+    async def _read_sessions(self) -> None:
+        began = time.monotonic()
+        for session_id in await users.list_revoked_sessions(began - self._sessions_read_at + OVERLAP_SECONDS):
+            self.end_session(session_id)
+        self._sessions_read_at = began
 
 
 def _tell(states: Iterable[JobState], topics: Mapping[UUID, Topic], subject: Callable[[JobState], UUID]) -> None:

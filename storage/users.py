@@ -162,6 +162,22 @@ async def revoke_session(session_id: UUID) -> None:
     await events.publish_after_commit((events.SESSIONS_TOPIC,), session_id.hex.encode())
 
 
+async def revoke_sessions_of(user_id: UUID) -> int:
+    """End all sessions of a person, whose tokens say what they may do no longer."""
+    rows = await database.fetch(
+        "UPDATE sessions SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL RETURNING id", user_id
+    )
+    for row in rows:
+        await events.publish_after_commit((events.SESSIONS_TOPIC,), row["id"].hex.encode())
+    return len(rows)
+
+
+async def list_revoked_sessions(seconds: float) -> list[UUID]:
+    """The sessions that were ended within this time, whose access tokens may still be about."""
+    rows = await database.read("SELECT id FROM sessions WHERE revoked_at >= now() - make_interval(secs => $1)", seconds)
+    return [row["id"] for row in rows]
+
+
 async def _now() -> datetime:
     row = await database.fetch_one("SELECT now() AS now")
     assert row is not None  # noqa: S101 - SELECT without FROM always answers with a row

@@ -19,7 +19,7 @@ from server.graphql.streams import Streams
 from server.graphql.streams.forms import write_whole
 from server.http import JSON, Reply, Request, read_headers
 from server.logs import bind_contextvars, unbind_contextvars
-from server.operations import Operations, Payload, is_unexecuted, refuse
+from server.operations import AnswerTooLarge, Operations, Payload, encode, is_unexecuted, refuse
 from server.operations.asked import Asked, BadRequest
 from server.origins import Headers, Origins
 from server.resources import Resources
@@ -148,16 +148,21 @@ class GraphQLEndpoint:
         context = Context(resources.settings, resources.blobs, resources.hub, request.id, viewer)
         if media_type not in HEADERS:
             return Stream(asked, operation, context, media_type)
-        return self._run(asked, operation, context, media_type)
+        return self._run(request, asked, operation, context, media_type)
 
-    async def _run(self, asked: Asked, operation: Operation, context: Context, media_type: str) -> Reply:
+    async def _run(
+        self, request: Request, asked: Asked, operation: Operation, context: Context, media_type: str
+    ) -> Reply:
         viewer = context.viewer
         bind_contextvars(request_id=context.request_id, user_id=viewer.user_id and viewer.user_id.hex)
         try:
             payload = await self._operations.run(operation, asked.variables, context)
         finally:
             unbind_contextvars("user_id")  # a request that waits its turn on this connection begins in this context
-        return _reply(payload, media_type)
+        try:
+            return _reply(payload, media_type)
+        except AnswerTooLarge as error:
+            return _refuse(error, request)
 
     def _recognise(self, authorization: bytes | None) -> tuple[Viewer, Unauthenticated | None]:
         """Who asks; a token that is no good is no reason to refuse a log-in or a refresh, which clients send along."""
@@ -260,4 +265,4 @@ def _reply(payload: Payload, media_type: str) -> Reply:
             payload = {name: value for name, value in payload.items() if name != "data"}
     if status == 503:
         headers = (*headers, ("Retry-After", "2"))
-    return Reply(status, orjson.dumps(payload), headers)
+    return Reply(status, encode(payload), headers)

@@ -5,13 +5,25 @@ the executor, `cohorts` shares each event of a subscription among all who ask th
 """
 
 from server.operations.execution import (
+    AnswerTooLarge,
     Operations,
     Payload,
     answer_by_plan,
+    encode,
     execute_fully,
     is_unexecuted,
     phrase_error,
     refuse,
 )
 
-__all__ = ["Operations", "Payload", "answer_by_plan", "execute_fully", "is_unexecuted", "phrase_error", "refuse"]
+__all__ = [
+    "AnswerTooLarge",
+    "Operations",
+    "Payload",
+    "answer_by_plan",
+    "encode",
+    "execute_fully",
+    "is_unexecuted",
+    "phrase_error",
+    "refuse",
+]

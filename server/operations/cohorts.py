@@ -6,11 +6,13 @@ state twice. An event goes on to every seat from within the call that brought it
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Hashable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
+from uuid import UUID
 
 import orjson
 from graphql import GraphQLError
@@ -20,11 +22,13 @@ from schema.documents import Operation
 from schema.live import Inbox, Leave
 from schema.plans.live import LivePlan
 from server import metrics
+from server.errors import Refusal
 from server.logs import bound_contextvars, get_logger
-from server.operations.execution import Operations, Payload, is_unexecuted, phrase_error
+from server.operations.execution import Operations, Payload, encode, is_unexecuted, phrase_error
 from storage.database import LOST
 
 MAX_ENDED = 100  # as many as a newcomer is told of who comes first
+MAX_COHORTS_OF_USER = 500  # different subscriptions of one person in a process; each remembers what it sent last
 REST_SECONDS = 1.0  # before what could not be read is read again
 
 log = get_logger(__name__)
@@ -43,8 +47,14 @@ class Frame:
 
     @classmethod
     def of(cls, result: Payload) -> "Frame":
-        """Encode a result."""
-        return cls(orjson.dumps(result), result["errors"] if is_unexecuted(result) else None)
+        """Encode a result; AnswerTooLarge if nobody should be sent it."""
+        return cls(encode(result), result["errors"] if is_unexecuted(result) else None)
+
+
+class TooManySubscriptions(Refusal):
+    """You watch too many different things at once; end some of it, or watch all your jobs by `viewerJobs`."""
+
+    code = "TOO_MANY_OPERATIONS"
 
 
 class Failed(Exception):
@@ -155,7 +165,7 @@ class Cohort:
                 self._finish(None)
 
     def _spread(self, key: Hashable, shown: Any, *, is_final: bool) -> None:
-        payload = b'{"data":' + orjson.dumps(shown) + self._tail
+        payload = b'{"data":' + encode(shown) + self._tail
         last = self._last.pop(key, None)
         self._last[key] = payload
         self._ended.pop(key, None)
@@ -198,6 +208,7 @@ class Cohorts:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
         self._cohorts: dict[Hashable, Cohort] = {}
+        self._of_user: Counter[UUID | None] = Counter()
 
     def find(self, operation: Operation, variables: Mapping[str, Any], context: Context) -> Cohort | None:
         """Where all sit who ask the same as this viewer; None when no plan covers it, and each watches alone."""
@@ -214,9 +225,22 @@ class Cohorts:
         key = (operation.source, operation.name, given, context.viewer.user_id, context.viewer.role)
         cohort = self._cohorts.get(key)
         if cohort is None:
-            cohort = Cohort(plan, context, operation.cost, lambda: self._cohorts.pop(key))
+            self._check_room(context)
+            cohort = Cohort(plan, context, operation.cost, lambda: self._forget(key, context.viewer.user_id))
             self._cohorts[key] = cohort
+            self._of_user[context.viewer.user_id] += 1
         return cohort
+
+    def _check_room(self, context: Context) -> None:
+        scale = context.settings.rate_limit_scale
+        if scale and self._of_user[context.viewer.user_id] >= MAX_COHORTS_OF_USER * scale:
+            raise TooManySubscriptions
+
+    def _forget(self, key: Hashable, user_id: UUID | None) -> None:
+        del self._cohorts[key]
+        self._of_user[user_id] -= 1
+        if not self._of_user[user_id]:
+            del self._of_user[user_id]
 
     async def watch(
         self, operation: Operation, variables: Mapping[str, Any], context: Context

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+import orjson
 from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError, OperationType, execute, subscribe
 
 from schema import schema
@@ -27,9 +28,17 @@ OPERATION_SECONDS = {
     for is_right in (True, False)
 }
 
+MAX_ANSWER_BYTES = 4 << 20  # a hundred tracks with the longest of texts are 1 MiB
+
 Payload = dict[str, Any]
 
 log = get_logger(__name__)
+
+
+class AnswerTooLarge(Refusal):
+    """The answer is larger than 4 MiB; ask for fewer things at once, or for less of each."""
+
+    code = "ANSWER_TOO_LARGE"
 
 
 class Operations:
@@ -51,11 +60,11 @@ class Operations:
         began = time.perf_counter()
         try:
             done = await within(DEADLINE_SECONDS, answer(operation, variables, context))
-        except LOST as lost:
-            done = ExecutionResult(None, [GraphQLError("lost", original_error=lost)])
-        except TimeoutError:
+        except TimeoutError:  # an OSError too, so it comes first
             problem = GraphQLError(f"This took longer than {DEADLINE_SECONDS:.0f} s", extensions={"code": "TIMED_OUT"})
             done = ExecutionResult(None, [problem])
+        except LOST as lost:
+            done = ExecutionResult(None, [GraphQLError("lost", original_error=lost)])
         seconds = OPERATION_SECONDS[operation.type, done.errors is None]
         seconds.observe(time.perf_counter() - began)
         return self._phrase(done, operation, context)
@@ -127,6 +136,14 @@ async def execute_fully(operation: Operation, variables: Mapping[str, Any], cont
 
 async def _await(value: Any) -> Any:
     return await value if asyncio.iscoroutine(value) or isinstance(value, asyncio.Future) else value
+
+
+def encode(payload: Payload) -> bytes:
+    """An answer as it travels; AnswerTooLarge before somebody reads it all too slowly."""
+    encoded = orjson.dumps(payload)
+    if len(encoded) > MAX_ANSWER_BYTES:
+        raise AnswerTooLarge
+    return encoded
 
 
 def is_unexecuted(payload: Payload) -> bool:

@@ -8,13 +8,14 @@ Close codes are chosen by what the client library does with them. It comes back 
 import asyncio
 import random
 from collections import Counter
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
+from graphql import OperationType
 from starlette.types import Message, Receive, Scope, Send
 
 from schema.context import Context
@@ -37,7 +38,9 @@ WRITE_SECONDS = 10.0
 PACE_SECONDS = 1.0
 MAX_SOCKETS = 20_000  # of a process; each takes some 30 KiB
 MAX_SOCKETS_OF_USER = 250  # a library of screens, all of them twice while they come back from a lost network
+MAX_SOCKETS_OF_NOBODY = 2_000  # of all together who are not logged in
 MAX_OPERATIONS = 100
+MAX_RUNNING = 8  # queries and mutations of a socket, each of which may hold a large answer
 MAX_MESSAGE_BYTES = 256 << 10
 MAX_OPERATION_ID = 128  # it comes back with every event
 MAX_REASON_BYTES = 123  # what a close frame can hold
@@ -87,7 +90,7 @@ class Sockets:
         self.cohorts = cohorts
         self.init_seconds = init_seconds
         self._open: set[Socket] = set()
-        self._of_user: Counter[UUID] = Counter()
+        self._of_user: Counter[UUID | None] = Counter()  # None: of nobody
         self._emptied = asyncio.Event()
         self._draining = False
         self._pacing: asyncio.TimerHandle | None = None
@@ -119,9 +122,8 @@ class Sockets:
     def admit(self, user_id: UUID | None) -> None:
         """Count a socket of this person; Closing if there are too many."""
         scale = self.resources.settings.rate_limit_scale
-        if user_id is None:
-            return
-        if scale and self._of_user[user_id] >= MAX_SOCKETS_OF_USER * scale:
+        most = MAX_SOCKETS_OF_NOBODY if user_id is None else MAX_SOCKETS_OF_USER
+        if scale and self._of_user[user_id] >= most * scale:
             raise Closing(TRY_LATER, "Too many sockets of yours")
         self._of_user[user_id] += 1
 
@@ -155,10 +157,10 @@ class Sockets:
     def _leave(self, socket: "Socket") -> None:
         self._open.discard(socket)
         metrics.SOCKETS.set(len(self._open))
-        if (user_id := socket.admitted) is not None:
-            self._of_user[user_id] -= 1
-            if not self._of_user[user_id]:
-                del self._of_user[user_id]
+        if socket.is_admitted:
+            self._of_user[socket.user_id] -= 1
+            if not self._of_user[socket.user_id]:
+                del self._of_user[socket.user_id]
         if not self._open:
             self._emptied.set()
 
@@ -175,7 +177,8 @@ class Socket:
         resources = sockets.resources
         self._context = Context(resources.settings, resources.blobs, resources.hub, new_request_id())
         self._initialised = False
-        self.admitted: UUID | None = None
+        self.is_admitted = False
+        self._running = asyncio.Semaphore(MAX_RUNNING)
         self._expiry: asyncio.TimerHandle | None = None
         self._heard_at = asyncio.get_running_loop().time()
         self._ping_at = self._heard_at + sockets.init_seconds
@@ -183,6 +186,10 @@ class Socket:
     @property
     def session_id(self) -> UUID | None:
         return self._context.viewer.session_id
+
+    @property
+    def user_id(self) -> UUID | None:
+        return self._context.viewer.user_id
 
     async def serve(self) -> None:
         """Listen until somebody closes; then nothing of this socket is left."""
@@ -282,8 +289,8 @@ class Socket:
         except Unauthenticated as error:
             raise Closing(FORBIDDEN, error.code) from None
         self._sockets.admit(viewer.user_id)
-        self.admitted = viewer.user_id
         self._context = replace(self._context, viewer=viewer)
+        self.is_admitted = True
         self._initialised = True
         if expires_at is not None:
             seconds_left = (expires_at - datetime.now(UTC)).total_seconds()
@@ -329,9 +336,10 @@ class Socket:
         """Run an operation that no cohort serves."""
         last: Payload = {"id": operation_id, "type": "complete"}
         head = begin_next(operation_id)
+        turn = nullcontext() if operation.type is OperationType.SUBSCRIPTION else self._running
         try:
             with bound_contextvars(request_id=context.request_id):
-                async with aclosing(self._sockets.cohorts.watch(operation, variables, context)) as frames:
+                async with turn, aclosing(self._sockets.cohorts.watch(operation, variables, context)) as frames:
                     async for frame in frames:
                         if frame.errors is not None:
                             last |= {"type": "error", "payload": frame.errors}

@@ -248,6 +248,46 @@ async def test_one_compiled_plan_serves_every_viewer_their_own(resources: Resour
     assert not ids[0] & ids[1]
 
 
+async def test_operations_of_a_document_have_variables_of_their_own(resources: Resources, world: World) -> None:
+    source = """query A($x: Boolean!) { viewer @include(if: $x) { role } }
+      query B($x: ID!) { track(id: $x) { id } }"""
+    viewer, track_id = world.viewers["owner"], world.ids["track"][0]
+    documents = Documents()
+    for name, value, expected in (
+        ("A", True, {"viewer": {"role": "USER"}}),
+        ("B", track_id, {"track": {"id": track_id}}),
+    ):
+        operation = documents.find_operation(source, name, {"x": value})
+        planned = await answer_by_plan(operation, {"x": value}, context_of(resources, viewer))
+        assert planned is not None
+        assert planned.data == expected
+
+
+NULLED = "query ($x: Boolean = true) { viewer @include(if: $x) { id } __typename }"
+
+
+async def test_directive_without_a_value_is_the_executors(resources: Resources, world: World) -> None:
+    planned, executed = await answers(resources, NULLED, {"x": None}, world.viewers["owner"])
+    assert planned is None
+    assert executed.errors
+
+
+def test_ways_of_a_document_that_are_asked_for_stay(world: World) -> None:
+    flags = [f"$f{n}: Boolean!" for n in range(6)]
+    fields = " ".join(f"a{n}: email @include(if: $f{n})" for n in range(6))
+    source = f"query ({', '.join(flags)}) {{ viewer {{ id {fields} }} }}"
+    usual: dict[str, Any] = {f"f{n}": False for n in range(6)}
+    viewer = world.viewers["owner"]
+    operation = Documents().find_operation(source, None, usual)
+    plan = operation.find_plan(usual, viewer)
+    for way in range(1, 2**6):
+        other = {f"f{n}": bool(way >> n & 1) for n in range(6)}
+        assert operation.find_plan(other, viewer) is not None
+        assert operation.find_plan(usual, viewer) is plan
+    first = {f"f{n}": n == 0 for n in range(6)}
+    assert operation.find_plan(first, viewer) is not None, "one that was forgotten is compiled anew"
+
+
 def fields_without_plan() -> Iterator[str]:
     for kind, word in ((core.query_type, "reads"), (core.subscription_type, "watches")):
         assert kind is not None

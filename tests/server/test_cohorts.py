@@ -15,7 +15,7 @@ from schema.context import Context
 from schema.jobs import snapshot_of
 from schema.live import BACKLOG
 from server.operations import Operations
-from server.operations.cohorts import Cohort, Cohorts, Failed
+from server.operations.cohorts import MAX_COHORTS_OF_USER, Cohort, Cohorts, Failed, TooManySubscriptions
 from server.operations.trusted import open_library
 from server.resources import Resources
 from storage import jobs
@@ -309,3 +309,17 @@ async def test_what_no_plan_covers_has_no_cohort(hall: Hall, query: str, job_id:
     variables = {"id": job_id}
 
     assert hall.cohorts.find(hall.operations.find(query, None, variables), variables, hall.context()) is None
+
+
+async def test_one_who_watches_too_many_things_is_told_so_and_others_are_not(hall: Hall) -> None:
+    sat = [hall.sit(f"{ID_ALONE} #{number}") for number in range(MAX_COHORTS_OF_USER)]
+    with pytest.raises(TooManySubscriptions):
+        hall.sit(f"{ID_ALONE} #one more")
+    sat.append(hall.sit(f"{ID_ALONE} #0"))  # which is there already
+    sat.append(hall.sit(ID_ALONE, hall.context(user_id=hall.job.id)))
+    seat, cohort = sat.pop(0)
+    cohort.leave(sat[-2][0])
+    cohort.leave(seat)
+    sat.append(hall.sit(f"{ID_ALONE} #one more"))
+    for seat, cohort in sat:
+        cohort.leave(seat)

@@ -26,7 +26,9 @@ from graphql import (
 )
 
 from schema.documents import CACHED_CHARACTERS, Documents, core
-from storage.rows import new_id, write_id
+from server.resources import Resources
+from storage.rows import new_id, read_id, write_id
+from storage.tracks import Track
 from tests.studio import Person, Studio
 
 MARK = "seen by its owner only"
@@ -319,6 +321,14 @@ HOSTILE = {
     ),
     "many root fields": ("{" + " ".join(f"a{n}: styles {{ id }}" for n in range(150)) + "}", "DOCUMENT_TOO_COMPLEX"),
     "same field again": ("{" + " ".join("styles { id name }" for _ in range(190)) + "}", "DOCUMENT_TOO_COMPLEX"),
+    "same field again, level by level": (
+        "{ tracks(first: 1) { nodes { " + ("job { " + "track { id } " * 15 + "} ") * 15 + "} } }",
+        "DOCUMENT_TOO_COMPLEX",
+    ),
+    "same field in other words": (
+        "{ tracks(first: 100) { nodes { " + " ".join(f"a{n}: __typename" for n in range(255)) + " } } }",
+        "DOCUMENT_TOO_COMPLEX",
+    ),
     "many aliases": (
         "{ viewer {" + " ".join(f"a{n}: id" for n in range(31)) + "} }",
         "DOCUMENT_TOO_COMPLEX",
@@ -377,6 +387,28 @@ async def test_hostile_document_is_refused_soon(studio: Studio, person: Person, 
     assert len(str(answer)) < 20_000
     titles = (await person.get("{ series(first: 100) { nodes { title } } }"))["series"]["nodes"]
     assert {"title": "heap"} not in titles
+
+
+async def test_answer_that_grows_too_large_is_refused(studio: Studio, resources: Resources, person: Person) -> None:
+    owner = read_id("user", person.id)
+    for number in range(30):
+        await Track.create(
+            user_id=owner,
+            title="T",
+            prompt="P",
+            lyrics="x" * 5_000,
+            duration_seconds=5,
+            seed=1,
+            slug=f"{owner}-{number}"[-32:],
+        )
+    query = "{ tracks(first: 30) { nodes { " + " ".join(f"a{n}: lyrics" for n in range(30)) + " } } }"
+    answer = await person.ask(query)
+    assert codes_of(answer) == {"ANSWER_TOO_LARGE"}
+    assert answer.get("data") is None
+    async with person.socket() as connected:
+        message = await (await connected.subscribe(query)).next()
+        assert message["type"] == "error"
+        assert message["payload"][0]["extensions"]["code"] == "ANSWER_TOO_LARGE"
 
 
 async def test_introspection_shows_the_whole_schema(studio: Studio) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from jobs.tracks import RequestedTrack, TrackWish, request_track
+from jobs.tracks import MAX_TITLE, RequestedTrack, TrackWish, request_track
 from server.errors import Conflict, InsufficientCredits, ValidationFailed
 from server.resources import Resources
 from storage import database, jobs, wishes
@@ -122,3 +122,9 @@ def make_track(viewer: Viewer) -> Track:
 async def write_aside(track: Track) -> JobState | None:
     """Write a track with a job that no worker takes."""
     return await wishes.write_track(track, price=1, kind="jobs.probe", queue="clips")
+
+
+@pytest.mark.parametrize("prompt", ["ŉ" * 200, "ﬃ" * 130, "ß" * 121, "ǰ" + "x" * 119, "😀" * 500])
+async def test_title_of_any_prompt_can_be_kept(resources: Resources, viewer: Viewer, prompt: str) -> None:
+    requested = await request_track(viewer, replace(WISH, prompt=prompt))
+    assert 1 <= len(requested.track.title) <= MAX_TITLE

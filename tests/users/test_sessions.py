@@ -11,7 +11,7 @@ import pytest
 from server.resources import Resources
 from storage import database, tokens, users
 from storage.rows import read_id
-from tests.studio import PASSWORD, SIGN_UP, Person, Studio
+from tests.studio import PASSWORD, SIGN_UP, Person, Studio, free_port, until
 
 VIEWER = "{ viewer { id email plan credits styleSeed accentHue role } }"
 LOG_IN = """mutation ($input: LogInInput!) { logIn(input: $input) {
@@ -195,3 +195,34 @@ async def test_refresh_token_is_no_access_token(studio: Studio, person: Person) 
 async def test_password_is_kept_as_argon2id_only(resources: Resources, person: Person) -> None:
     user = await users.User.get(email=person.email)
     assert user.password_hash.startswith("$argon2id$")
+
+
+async def is_refused(person: Person) -> bool:
+    answer = await person.ask(VIEWER)
+    return "errors" in answer and answer["errors"][0]["extensions"]["code"] == "TOKEN_INVALID"
+
+
+async def test_session_that_ended_unheard_is_ended_all_the_same(resources: Resources, person: Person) -> None:
+    user_id = read_id("user", person.id)
+    assert not await is_refused(person)
+    await database.fetch("UPDATE sessions SET revoked_at = now() WHERE user_id = $1", user_id)  # nobody is told
+
+    await until(lambda: is_refused(person), "the token is worth nothing", 6)
+
+
+async def test_process_that_starts_later_knows_who_has_logged_out(studio: Studio, person: Person) -> None:
+    await person.get("mutation { logOut { sessionEnded } }")
+    port = free_port()
+    web = await studio.start_web(port)
+    answer = await studio.client.post(
+        f"http://127.0.0.1:{port}/graphql", json={"query": VIEWER}, headers={"authorization": f"Bearer {person.token}"}
+    )
+    assert answer.json()["errors"][0]["extensions"]["code"] == "TOKEN_INVALID"
+    web.stop()
+    studio.processes.remove(web)
+
+
+async def test_new_role_ends_the_sessions_that_know_the_old_one(resources: Resources, person: Person) -> None:
+    assert await users.revoke_sessions_of(read_id("user", person.id)) == 1
+
+    await until(lambda: is_refused(person), "the token is worth nothing", 6)
