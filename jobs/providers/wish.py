@@ -1,0 +1,89 @@
+"""What is asked of a music provider, what was sent there, and what came back: plain values that storage can keep."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True)
+class SongWish:
+    """A song as somebody asks for it, whoever makes it."""
+
+    prompt: str
+    seconds: float
+    has_vocals: bool = False
+    lyrics: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A request that a provider accepted: what is needed to follow it from any machine, and no secret."""
+
+    provider: str
+    model: str
+    request_id: str
+    status_url: str
+    response_url: str
+    cancel_url: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For a JSON column; `Submission(**kept)` brings it back."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How far a job got with one provider.
+
+    begun ──► submitted ──► ended     a failure ends it for good: this job never submits there again
+      └──► (no entry)                 the provider certainly accepted nothing, so that it may be asked again
+    """
+
+    state: Literal["begun", "submitted", "ended"]
+    submission: Submission | None = None
+
+
+class Journal(Protocol):
+    """Where one job keeps its submissions, by provider; every call is committed when it returns."""
+
+    async def read(self) -> Mapping[str, Entry]:
+        """All of its entries."""
+
+    async def begin(self, provider: str, model: str) -> None:
+        """Write that a submit is about to be sent; LeaseLost when the job is not ours any more or has such an entry."""
+
+    async def keep(self, submission: Submission) -> bool:
+        """Keep what was answered, whoever holds the job now; False when nobody will follow it, so that it is cancelled.
+
+        That is so when the job has ended, or when another worker found the entry begun and ended it.
+        """
+
+    async def end(self, provider: str, code: str) -> None:
+        """Write that nothing more comes from there, and why."""
+
+    async def forget(self, provider: str) -> None:
+        """Take back what was begun: nothing was accepted."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An audio file as a provider made it, not looked into yet: probe it in a child before anything else."""
+
+    provider: str
+    model: str
+    path: Path
+    size_bytes: int
+    seed: int | None
+    notes: tuple[str, ...]  # in what it differs from the wish, for people to read
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a request does."""
+
+    state: Literal["waiting", "composing", "done"]
+    position: int | None = None  # how many are before it
+    fraction: float = 0.0  # of the composing
+    news: str = ""  # differs whenever something has moved
