@@ -17,6 +17,7 @@ from server import pages, transfers
 from server.auth import Gatekeeper
 from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.front import Front
+from server.graphql.pace import Pace
 from server.graphql.streams import Streams
 from server.health import Health
 from server.logs import get_logger
@@ -47,7 +48,7 @@ class Web:
         self.streams = Streams(resources, operations, gatekeeper, cohorts)
         self._hub.on_session_ended += [gatekeeper.end_session, self.sockets.end_session, self.streams.end_session]
         graphql = GraphQLEndpoint(resources, operations, gatekeeper, origins, self.streams)
-        self.front = partial(Front, graphql, origins)
+        self.front = partial(Front, graphql, origins, Pace())
         self.app = Starlette(
             routes=[
                 Route("/graphql", graphql.answer, methods=["GET", "POST", "PUT", "DELETE"]),

@@ -10,12 +10,13 @@ from collections.abc import Coroutine
 from functools import lru_cache
 from typing import Any
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from server.graphql.endpoint import MAX_BODY_BYTES, STREAM_TOKEN, GraphQLEndpoint, Stream
-from server.graphql.streams.line import Line
+from server.graphql.pace import Pace, PacedLine, Stage
 from server.http import Reply, Request, read_headers
 from server.logs import new_request_id
 from server.middleware import answer_fault, note_request
@@ -26,11 +27,16 @@ URL = PATH.encode()
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 64 << 10  # and whatever comes with the piece that goes beyond it
 UNUSUAL = frozenset((b"transfer-encoding", b"expect", b"upgrade", STREAM_TOKEN))
+BETWEEN, HEAD, BODY = Stage.BETWEEN, Stage.HEAD, Stage.BODY  # looking them up in their class takes longer
 NOBODY = asyncio.Event()  # uvicorn sets a cycle's event; nobody waits for ours
 
 
 class HeadTooLarge(Exception):
     """There are more headers than anybody needs."""
+
+
+class NoTunnel(Exception):
+    """Whoever says CONNECT takes us for a proxy."""
 
 
 class Exchange:
@@ -39,6 +45,7 @@ class Exchange:
     __slots__ = ("began", "body", "disconnected", "headers", "keep_alive", "request_id", "response_complete")
 
     message_event = NOBODY
+    waiting_for_100_continue = False
 
     def __init__(self, headers: dict[bytes, bytes], *, keep_alive: bool) -> None:
         self.headers = headers
@@ -59,53 +66,92 @@ class Exchange:
         self.body += piece
 
 
-class Front(Line):
+class Front(PacedLine):
     """uvicorn's protocol, which knows the endpoint."""
 
     def __init__(
         self,
         endpoint: GraphQLEndpoint,
         origins: Origins,
+        pace: Pace,
         *,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        super().__init__(pace, config, server_state, app_state, _loop)
         self._endpoint = endpoint
         self._origins = origins
         self._incoming: Exchange | None = None  # whose body is being read
-        self._is_in_head = False
         self._head_bytes = 0
+        self._plain_head = b""  # what to read in place of a head whose upgrade is ignored
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, which keeps a head to itself until it is complete: no head may grow for ever."""
-        was_in_head = self._is_in_head
-        super().data_received(data)
-        if was_in_head and self._is_in_head:
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+        self.received += len(data)
+        was_in_head = self.stage is HEAD
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as stop:
+            self._read_behind(stop, data)
+        except HttpParserError:
+            self._refuse("Invalid HTTP request received.")
+        if was_in_head and self.stage is HEAD:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
                 self.send_400_response("The head of the request is too large.")
 
+    def _refuse(self, words: str) -> None:
+        self.logger.warning(words)
+        self.send_400_response(words)
+
+    def _read_behind(self, stop: HttpParserUpgrade, data: bytes) -> None:
+        """Go on where the parser has stopped: at the end of each head with an upgrade, whatever follows it."""
+        rest = memoryview(data)
+        try:
+            while self._plain_head:
+                head, self._plain_head = self._plain_head, b""
+                self.parser = HttpRequestParser(self)  # the one that has stopped takes no more after a last request
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+                self.parser.feed_data(head)
+                rest = rest[stop.args[0] :]
+                try:
+                    self.parser.feed_data(rest)
+                except HttpParserUpgrade as next_stop:
+                    stop = next_stop
+                else:
+                    return
+        except HttpParserError:
+            self._refuse("Invalid HTTP request received.")
+            return
+        self.leave_pace()
+        self.handle_websocket_upgrade()
+
     def on_message_begin(self) -> None:
         """Begin with less than uvicorn does; `_go_by_asgi` makes up for it."""
-        self._is_in_head, self._head_bytes = True, 0
+        self.stage, self._head_bytes = HEAD, 0
         self.url, self.headers = b"", []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header; not what comes behind the last chunk of a body, which nobody reads."""
-        if self._is_in_head:
+        if self.stage is HEAD:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Take the request, if it is one of the usual kind and nothing else is being answered."""
-        self._is_in_head = False
+        self.stage = BODY
         if len(self.headers) > MAX_HEADERS:
             raise HeadTooLarge  # uvicorn answers that and closes
         headers = read_headers(self.headers)
         if not self._is_ours(headers):
-            self._go_by_asgi(headers)
+            if self.parser.should_upgrade():
+                self._prepare_upgrade(headers)
+            else:
+                self._go_by_asgi(headers)
             return
         keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
         self._incoming = Exchange(headers, keep_alive=keep_alive)
@@ -115,20 +161,47 @@ class Front(Line):
         return (
             self.url == URL
             and self.parser.get_method() == b"POST"
-            and (self.cycle is None or self.cycle.response_complete)  # type: ignore[redundant-expr] # None at first
+            and not self._is_answering()
             and UNUSUAL.isdisjoint(headers)
             and int(headers.get(b"content-length", b"0")) <= MAX_BODY_BYTES
             and not self.flow.write_paused
             and not self.transport.is_closing()
         )
 
+    def _prepare_upgrade(self, headers: dict[bytes, bytes]) -> None:
+        """Open a socket, if this is all that is asked; any other upgrade is ignored, as HTTP allows.
+
+        The parser takes no body for one behind such a head, so that head is read again without its upgrade.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            raise NoTunnel  # as with a large head
+        if self._is_socket(headers) and (method, version) == (b"GET", "1.1"):
+            self._begin_as_uvicorn()
+            self.scope["method"] = "GET"
+            return
+        lines = [b"%b: %b\r\n" % each for each in self.headers if each[0] != b"upgrade"]
+        self._plain_head = b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version.encode(), b"".join(lines))
+
+    def _is_socket(self, headers: dict[bytes, bytes]) -> bool:
+        return (
+            headers[b"upgrade"].lower() == b"websocket"
+            and b"transfer-encoding" not in headers
+            and headers.get(b"content-length", b"0") == b"0"
+            and not self._is_answering()
+            and not self.transport.is_closing()
+        )
+
     def _go_by_asgi(self, headers: dict[bytes, bytes]) -> None:
+        self._begin_as_uvicorn()
+        self.expect_100_continue = headers.get(b"expect", b"").lower() == b"100-continue"
+        super().on_headers_complete()
+
+    def _begin_as_uvicorn(self) -> None:
         url, raw = self.url, self.headers
         super().on_message_begin()
         self.url = url
         self.headers.extend(raw)
-        self.expect_100_continue = headers.get(b"expect", b"").lower() == b"100-continue"
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
@@ -139,9 +212,11 @@ class Front(Line):
 
     def on_message_complete(self) -> None:
         """Answer, or begin to."""
+        self.stage = BETWEEN
         exchange, self._incoming = self._incoming, None
         if exchange is None:
-            super().on_message_complete()
+            if not self.parser.should_upgrade():
+                super().on_message_complete()
             return
         request = Request("POST", b"", exchange.headers, exchange.body, exchange.request_id)
         try:

@@ -226,7 +226,7 @@ class Socket:
                 self.close_soon(SILENT, "Nothing heard")
             else:
                 self._wire.write_text(PING)
-                self._ping_at = now + PING_SECONDS
+                self._ping_at = now + _vary(PING_SECONDS)
 
     def _forget(self, operation_id: str) -> None:
         if self._operations.pop(operation_id, None) is not None:
@@ -292,6 +292,7 @@ class Socket:
         self._context = replace(self._context, viewer=viewer)
         self.is_admitted = True
         self._initialised = True
+        self._ping_at = self._heard_at + _vary(self._sockets.init_seconds)
         if expires_at is not None:
             seconds_left = (expires_at - datetime.now(UTC)).total_seconds()
             loop = asyncio.get_running_loop()
@@ -356,6 +357,11 @@ class Socket:
     async def _say_text(self, *parts: bytes) -> None:
         await self._wire.wait()
         self._wire.write_text(*parts)
+
+
+def _vary(seconds: float) -> float:
+    """Somewhat less: a thousand who came together would all be asked, and would all answer, at once."""
+    return seconds * random.uniform(0.4, 1)  # noqa: S311 - jitter
 
 
 def _phrase(fault: Exception, context: Context) -> list[Payload]:

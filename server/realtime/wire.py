@@ -13,6 +13,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 EXTENSION = "libretto.wire"  # where an ASGI scope holds the wire
 LINGER_SECONDS = 5.0
+HANDSHAKE_SECONDS = 10.0
+NO_TEXT = 1007  # the close code for a text that is not UTF-8
 TEXT = 0x81  # a text frame that is whole
 SHORT, MEDIUM = 126, 1 << 16  # the lengths from which on a header is longer
 MAX_PUT_OFF = 5_000  # states: five screens of a thousand jobs; all the operations of a socket could hold far more
@@ -127,10 +129,12 @@ class WireProtocol(WebSocketsSansIOProtocol):
     """uvicorn's, with a wire; and it lets go of a socket whose reader will never take what is left to send."""
 
     wire: Wire
+    handshake_seconds = HANDSHAKE_SECONDS
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.wire = Wire(self.transport, self.writable, self.queue)
+        self.loop.call_later(self.handshake_seconds, self._check_handshake)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.wire.is_over = True
@@ -143,6 +147,23 @@ class WireProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self.wire.free()
+
+    def send_receive_event_to_app(self) -> None:
+        """Close on a text that is none, which uvicorn does with a traceback in the log."""
+        try:
+            if self.curr_msg_data_type == "text":
+                b"".join(self.frames).decode()
+        except UnicodeDecodeError:
+            self.frames = []
+            if not self.close_sent:
+                self.conn.send_close(NO_TEXT)
+                self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
+    def _check_handshake(self) -> None:
+        if not self.handshake_complete:
+            self.transport.abort()
 
     async def run_asgi(self) -> None:
         cast("Scope", self.scope)["extensions"][EXTENSION] = self.wire

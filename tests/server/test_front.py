@@ -20,6 +20,7 @@ from schema.documents import Operation
 from server.auth import Gatekeeper
 from server.graphql.endpoint import MAX_BODY_BYTES, GraphQLEndpoint
 from server.graphql.front import MAX_HEAD_BYTES, MAX_HEADERS, Front
+from server.graphql.pace import Pace
 from server.graphql.streams import Streams
 from server.middleware import middleware
 from server.operations import Operations, Payload
@@ -286,6 +287,70 @@ async def test_stream_for_a_client_that_leaves_is_its_last(studio: Studio, path:
         assert await wire.is_closed()
 
 
+H2C = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2_settings": "AAMAAABkAAQAAP__"}
+SOCKET = {"connection": "Upgrade", "upgrade": "websocket", "sec_websocket_version": "13"} | {
+    "sec_websocket_key": "dGhlIHNhbXBsZSBub25jZQ=="
+}
+CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(orjson.dumps(HELLO)), orjson.dumps(HELLO))
+UPGRADES = {
+    "to HTTP/2": write_request(FRONT, **H2C),
+    "to HTTP/2, by ASGI": write_request(ASGI, **H2C),
+    "in large letters": write_request(FRONT, **H2C).replace(b"upgrade:", b"UPGRADE:"),
+    "to HTTP/2, in chunks": write_request(FRONT, CHUNKED, transfer_encoding="chunked", **H2C).replace(
+        b"content-length: %d\r\n" % len(CHUNKED), b""
+    ),
+    "to HTTP/2 or a socket": write_request(FRONT, **H2C | {"upgrade": "websocket, h2c"}),
+    "to a socket, with a body": write_request(FRONT, **SOCKET),
+    "to a socket, in an older version": write_request(FRONT, version="1.0", **SOCKET),
+    "of a client that leaves": write_request(FRONT, **H2C | {"connection": "Upgrade, close"}),
+}
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+@pytest.mark.parametrize("request_", UPGRADES.values(), ids=UPGRADES.keys())
+async def test_upgrade_that_we_do_not_know_is_ignored(studio: Studio, request_: bytes, size: int) -> None:
+    is_last = b"HTTP/1.0" in request_ or b"close" in request_
+    sent = request_ if is_last else request_ + request_ + write_request(FRONT)
+    async with open_wire(studio.port) as wire:
+        for at in range(0, len(sent), size):
+            wire.send(sent[at : at + size])
+            await asyncio.sleep(0)
+        for _ in range(1 if is_last else 3):
+            assert orjson.loads((await wire.hear()).body) == ANSWER
+
+
+@pytest.mark.parametrize("given", [H2C, SOCKET, SOCKET | {"method": "GET"}], ids=["HTTP/2", "socket", "GET"])
+@pytest.mark.parametrize("splits", [False, True])
+async def test_body_of_an_upgrade_is_never_a_request(studio: Studio, given: dict[str, str], splits: bool) -> None:  # noqa: FBT001 - a parameter
+    inner = b"GET /healthz HTTP/1.1\r\nhost: studio.test\r\n\r\n"
+    head = write_request(FRONT, inner, **given).removesuffix(inner)
+    async with open_wire(studio.port) as wire:
+        wire.send(head)
+        if splits:
+            await wire.writer.drain()
+            await exchange(studio.port, write_request(FRONT))
+        wire.send(inner, write_request(FRONT))
+        assert (await wire.hear()).status == 400, "it is no JSON"
+        assert orjson.loads((await wire.hear()).body) == ANSWER
+
+
+async def test_many_upgrades_in_one_go_are_answered_in_their_order(studio: Studio) -> None:
+    async with open_wire(studio.port) as wire:
+        wire.send(b"".join(write_request(FRONT, x_request_id=f"n{n}", **H2C) for n in range(500)))
+        assert [(await wire.hear()).header("x-request-id") for _ in range(500)] == [f"n{n}" for n in range(500)]
+
+
+async def test_who_takes_us_for_a_proxy_is_refused(studio: Studio) -> None:
+    async with open_wire(studio.port) as wire:
+        wire.send(b"CONNECT studio.test:80 HTTP/1.1\r\nhost: studio.test\r\n\r\n", write_request(FRONT))
+        assert (await wire.hear()).status == 400
+        assert await wire.is_closed()
+
+
+async def test_request_for_no_path_is_answered(studio: Studio) -> None:
+    assert (await exchange(studio.port, write_request("*", b"", method="OPTIONS"))).status == 404
+
+
 @pytest.mark.parametrize(
     "sent", [b"", b"POST /gra", b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"]
 )
@@ -351,8 +416,8 @@ class House:
         return not self.state.connections and not self.state.tasks
 
 
-@pytest_asyncio.fixture
-async def house(resources: Resources) -> AsyncIterator[House]:
+@asynccontextmanager
+async def open_house(resources: Resources, pace: Pace) -> AsyncIterator[House]:
     stage, origins, gatekeeper = Stage(resources), Origins(resources.settings), Gatekeeper(resources.settings.secret)
     endpoint = GraphQLEndpoint(
         resources, stage, gatekeeper, origins, Streams(resources, stage, gatekeeper, Cohorts(stage))
@@ -360,12 +425,18 @@ async def house(resources: Resources) -> AsyncIterator[House]:
     routes = [Route("/graphql", endpoint.answer, methods=["GET", "POST", "PUT", "DELETE"])]
     app, state = Starlette(routes=routes, middleware=middleware(origins)), ServerState()
     config = Config(app, log_config=None, access_log=False, lifespan="off")
-    front = partial(Front, endpoint, origins, config=config, server_state=state, app_state={})
+    front = partial(Front, endpoint, origins, pace, config=config, server_state=state, app_state={})
     server = await asyncio.get_running_loop().create_server(front, "127.0.0.1", 0)
     async with server:
         yield House(server.sockets[0].getsockname()[1], stage, state)
     for connection in list(state.connections):
         connection.transport.abort()
+
+
+@pytest_asyncio.fixture
+async def house(resources: Resources) -> AsyncIterator[House]:
+    async with open_house(resources, Pace()) as opened:
+        yield opened
 
 
 WAITING = {"query": "{ viewer { id } }"}
@@ -446,3 +517,14 @@ async def test_connection_that_is_idle_is_closed(house: House) -> None:
         wire.send(write_request(FRONT))
         assert (await wire.hear()).status == 200
         assert await wire.is_closed(10)
+
+
+async def test_socket_that_is_asked_for_behind_a_request_is_refused_in_its_turn(house: House) -> None:
+    house.stage.may_go_on.clear()
+    async with open_wire(house.port) as wire:
+        wire.send(
+            write_request(FRONT, WAITING), write_request(FRONT, b"", method="GET", **SOCKET), write_request(FRONT)
+        )
+        await house.hear_elsewhere()
+        house.stage.may_go_on.set()
+        assert [(await wire.hear()).status for _ in range(3)] == [200, 400, 200]

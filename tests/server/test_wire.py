@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+import pytest
 import uvicorn
 import websockets
 from starlette.types import ASGIApp, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import InvalidMessage
 
 from server.realtime.wire import EXTENSION, TOGETHER_BYTES, Wire, WireProtocol
 from tests.studio import until
@@ -30,12 +32,22 @@ def app(talk: Talk) -> ASGIApp:
     return answer
 
 
+async def listen(_scope: Scope, receive: Receive, _send: Send) -> None:
+    """Say nothing until it is over."""
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+class Hasty(WireProtocol):
+    """Waits for a handshake not as long."""
+
+    handshake_seconds = 0.1
+
+
 @asynccontextmanager
-async def dial(talk: Talk) -> AsyncIterator[ClientConnection]:
-    """A client of a server that talks so."""
-    config = uvicorn.Config(
-        app(talk), port=0, log_config=None, lifespan="off", ws=WireProtocol, ws_per_message_deflate=False
-    )
+async def run_server(answer: ASGIApp, ws: type[WireProtocol] = WireProtocol) -> AsyncIterator[int]:
+    """A server's port."""
+    config = uvicorn.Config(answer, port=0, log_config=None, lifespan="off", ws=ws, ws_per_message_deflate=False)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
 
@@ -43,13 +55,18 @@ async def dial(talk: Talk) -> AsyncIterator[ClientConnection]:
         return server.started
 
     await until(has_started, "the server is up")
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        async with websockets.connect(f"ws://127.0.0.1:{port}", max_queue=1) as client:
-            yield client
+        yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
         await running
+
+
+@asynccontextmanager
+async def dial(talk: Talk) -> AsyncIterator[ClientConnection]:
+    """A client of a server that talks so."""
+    async with run_server(app(talk)) as port, websockets.connect(f"ws://127.0.0.1:{port}", max_queue=1) as client:
+        yield client
 
 
 async def test_frames_of_every_size_arrive_whole_and_in_order() -> None:
@@ -144,3 +161,38 @@ async def test_what_is_written_to_one_who_has_left_is_dropped() -> None:
         client.transport.abort()
         async with asyncio.timeout(3):
             assert await done
+
+
+async def test_socket_whose_handshake_never_ends_is_cut_off() -> None:
+    async with run_server(listen, Hasty) as port:
+        with pytest.raises(InvalidMessage):
+            async with asyncio.timeout(3):
+                await websockets.connect(f"ws://127.0.0.1:{port}")
+
+
+async def test_socket_stays_after_its_handshake() -> None:
+    async def repeat(wire: Wire, receive: Receive) -> None:
+        while (message := await receive())["type"] == "websocket.receive":
+            wire.write_text(message["text"].encode())
+
+    async with run_server(app(repeat), Hasty) as port, websockets.connect(f"ws://127.0.0.1:{port}") as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3 * Hasty.handshake_seconds):
+                await client.recv()
+        await client.send("still there")
+        assert await client.recv() == "still there"
+
+
+@pytest.mark.parametrize("pieces", [[b"\xff\xfe"], [b"a", b"\xff", b"b"]], ids=["whole", "in pieces"])
+async def test_text_that_is_none_closes_the_socket_without_a_trace(
+    pieces: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        await listen(scope, receive, send)
+
+    async with run_server(answer) as port, websockets.connect(f"ws://127.0.0.1:{port}") as client:
+        await client.send(pieces[0] if len(pieces) == 1 else iter(pieces), text=True)
+        await client.wait_closed()
+    assert client.close_code == 1007
+    assert [record.message for record in caplog.records if record.exc_info] == []
