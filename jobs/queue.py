@@ -14,6 +14,7 @@ from uuid import UUID
 
 from jobs import broker
 from jobs.bridge import wait
+from jobs.foundry import Foundry
 from jobs.progress import Progress
 from server import metrics
 from server.errors import JobFailed, JobInterrupted, JobStopped, LibrettoError
@@ -53,11 +54,12 @@ QUEUES = {
 
 @dataclass(frozen=True)
 class Work:
-    """What an actor is given: its lease, where to report, where the files go, and what an engine may use."""
+    """What an actor is given: its lease, where to report, where files go, who makes music, what engines may use."""
 
     lease: Lease
     report: Progress
     blobs: BlobStore
+    foundry: Foundry
     engine_memory_bytes: int
 
 
@@ -110,9 +112,18 @@ def find_request_id() -> str | None:
 class Desk:
     """Answers the rings of one worker process."""
 
-    def __init__(self, kinds: Mapping[str, Kind], blobs: BlobStore, *, worker: str, engine_memory_bytes: int) -> None:
+    def __init__(
+        self,
+        kinds: Mapping[str, Kind],
+        blobs: BlobStore,
+        foundry: Foundry,
+        *,
+        worker: str,
+        engine_memory_bytes: int,
+    ) -> None:
         self._kinds = kinds
         self._blobs = blobs
+        self._foundry = foundry
         self._worker = worker
         self._engine_memory_bytes = engine_memory_bytes
         self._closed = threading.Event()
@@ -165,7 +176,8 @@ class Desk:
 
     def _see_through(self, lease: Lease) -> None:
         log.info("job.started", kind=lease.kind)
-        work = Work(lease, Progress(lease, self._interrupted), self._blobs, self._engine_memory_bytes)
+        report = Progress(lease, self._interrupted)
+        work = Work(lease, report, self._blobs, self._foundry, self._engine_memory_bytes)
         try:
             self._kinds[lease.kind].act(work)
             outcome = "complete"

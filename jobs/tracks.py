@@ -11,11 +11,13 @@ from uuid import UUID
 from jobs import covers, queue
 from jobs.bridge import wait, wait_beating
 from jobs.engines.covers import CoverPlan
-from jobs.engines.music import Song, SongPlan
-from jobs.engines.tracks import MadeTrack, make_track
+from jobs.engines.music import Finished, Song, SongPlan
+from jobs.engines.tracks import FinishedTrack, MadeTrack, finish_track, make_track
 from jobs.make import make
+from jobs.providers import Local, Member, Recording, Remote, SongWish, make_by_chain
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
+from jobs.submissions import JobJournal
 from server.errors import Conflict, InsufficientCredits, ValidationFailed
 from storage import credits as ledger
 from storage import database, idempotency, jobs, styles, tracks, users, wishes
@@ -24,6 +26,7 @@ from storage.assets import Asset, AssetKind, replace_assets
 from storage.blobs import attempt_key
 from storage.covers import keep_cover
 from storage.jobs import JobState
+from storage.lifecycle import State
 from storage.rows import new_id
 from storage.tracks import Track
 
@@ -33,6 +36,7 @@ MIN_SECONDS, MAX_SECONDS = 5, 600
 MAX_PROMPT, MAX_LYRICS, MAX_TITLE = 2_000, 5_000, 120
 MAX_SEED = 2**31 - 1
 TITLE_WORDS = 6
+REMOTE_SHARE = 0.8  # of the progress; the rest is finishing what came back
 
 MIME_TYPES = {
     ".m4a": "audio/mp4",
@@ -82,6 +86,14 @@ class RequestedTrack:
     track: Track
     job: JobState
     credits_required: int
+
+
+@dataclass(frozen=True)
+class Making:
+    """What was made, and what its provider tells of it."""
+
+    made: MadeTrack | FinishedTrack
+    told: dict[str, object]
 
 
 def price_of(duration_seconds: float) -> int:
@@ -153,8 +165,39 @@ def render(work: Work) -> None:
     """Make the track: its song, stems and cover."""
     song_plan, cover_plan = wait(_take(work))
     with scratch_folder() as folder:
-        made = make(work, make_track, song_plan, cover_plan, folder)
-        wait_beating(_keep(work, cover_plan, made), lambda: work.report(1, "keeping"))
+        provider, making = _make(work, song_plan, cover_plan, folder)
+        wait_beating(_keep(work, cover_plan, provider, making), lambda: work.report(1, "keeping"))
+
+
+def _make(work: Work, song: SongPlan, cover: CoverPlan, folder: Path) -> tuple[str, Making]:
+    """Ask one provider after the other, as the settings say."""
+    foundry, journal = work.foundry, JobJournal.of(work)
+
+    def compose() -> Making:
+        return Making(make(work, make_track, song, cover, folder), {})
+
+    def finish(recording: Recording) -> Making:
+        made = make(work, finish_track, recording.path, cover, folder)
+        return Making(made, {"model": recording.model, "seed": recording.seed, "notes": recording.notes})
+
+    def send_to(name: str) -> Member[Making]:
+        return Remote(
+            provider=foundry.providers[name],
+            wish=_wish_of(song),
+            path=folder / "recording",
+            journal=journal,
+            report=lambda fraction, stage: work.report(fraction * REMOTE_SHARE, stage),
+            finish=finish,
+            preferred_model=foundry.preferred_models[name],
+        )
+
+    members = [Local(name, compose) if name == "local" else send_to(name) for name in foundry.order]
+    return make_by_chain(members, journal=journal, circuits=foundry.circuits, recorder=foundry.meter)
+
+
+def _wish_of(song: SongPlan) -> SongWish:
+    prompt = f"{song.prompt}, {song.style}" if song.style else song.prompt
+    return SongWish(prompt, song.duration_seconds, has_vocals=song.has_vocals, lyrics=song.lyrics, seed=song.seed)
 
 
 async def _take(work: Work) -> tuple[SongPlan, CoverPlan]:
@@ -172,16 +215,18 @@ async def _take(work: Work) -> tuple[SongPlan, CoverPlan]:
     return song, covers.plan_cover(owner.style_seed, track, track.visual_version)
 
 
-async def _keep(work: Work, cover: CoverPlan, made: MadeTrack) -> None:
+async def _keep(work: Work, cover: CoverPlan, provider: str, making: Making) -> None:
     track_id = work.lease.subject_id
     assert track_id is not None  # noqa: S101 - a render always has its track
+    made = making.made
     assets = [await _put(work, *file) for file in _files_of(made.song)]
     cover_keys = await covers.put_cover(work.blobs, track_id, cover.visual_version, made.cover)
     async with database.transaction():
         await jobs.complete_job(work.lease, {"track_id": track_id})
         await replace_assets(track_id, assets)
         await keep_cover(work.lease.user_id, track_id, cover.visual_version, cover_keys)
-        await tracks.keep_music(track_id, _music_of(made.song))
+        await tracks.keep_music(track_id, {"provider": provider} | making.told | _music_of(made.song))
+        await JobJournal.of(work).end(provider, State.COMPLETE)
 
 
 async def _put(work: Work, kind: AssetKind, name: str, path: Path, duration_seconds: float | None) -> Asset:
@@ -199,15 +244,17 @@ async def _put(work: Work, kind: AssetKind, name: str, path: Path, duration_seco
     )
 
 
-def _files_of(song: Song) -> Iterator[tuple[AssetKind, str, Path, float | None]]:
+def _files_of(song: Finished) -> Iterator[tuple[AssetKind, str, Path, float | None]]:
     yield "MIX", "", song.mix, song.duration_seconds
     yield "MASTER", "", song.master, song.duration_seconds
     yield "PEAKS", "", song.peaks, None
+    if not isinstance(song, Song):
+        return
     yield "MIDI", "", song.midi, None
     for name, path in song.stems.items():
         yield "STEM", name, path, song.duration_seconds
 
 
-def _music_of(song: Song) -> dict[str, object]:
+def _music_of(song: Finished) -> dict[str, object]:
     files = {"mix", "master", "stems", "peaks", "midi", "title", "duration_seconds"}
     return {name: value for name, value in asdict(song).items() if name not in files}

@@ -122,7 +122,7 @@ class Track(Node):
     series: Series | None = relation(lambda: tracks.Series, "series_id", description="The series that it is in.")
     audio: Asset | None = _asset("MIX", "The mix, playable everywhere; null until the track is complete.")
     master: Asset | None = _asset("MASTER", "The mix as a WAV file.")
-    midi: Asset | None = _asset("MIDI", "The score as a MIDI file.")
+    midi: Asset | None = _asset("MIDI", "The score as a MIDI file, where we composed it.")
     peaks: Asset | None = _asset("PEAKS", "The waveform, as JSON that web players read.")
     stems: list[Asset] = relation(
         lambda: assets.Asset,
@@ -144,12 +144,18 @@ class Track(Node):
     @computed("music")
     @staticmethod
     def music(root: Any) -> Music | None:
-        """Tempo, key, sections and more; null until the track is complete."""
-        if root.music is None:
+        """Tempo, key, sections and more; null until the track is complete, and where a provider does not tell."""
+        if root.music is None or "tempo_bpm" not in root.music:
             return None
         known = {name: root.music[name] for name in Music.__annotations__}
         stretches = {name: [Section(**part) for part in known[name]] for name in ("sections", "chords")}
         return Music(**known | stretches)
+
+    @computed("music")
+    @staticmethod
+    def provider(root: Any) -> str | None:
+        """Who made the music, such as `local` or `fal`; null until the track is complete."""
+        return None if root.music is None else root.music.get("provider", "local")
 
     @computed("slug")
     @staticmethod

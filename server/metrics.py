@@ -19,6 +19,21 @@ OPERATION_SECONDS = Histogram(
 )
 JOB_SECONDS = Histogram("libretto_job_duration_seconds", "Working on jobs, for each attempt", ("kind",), buckets=LONG)
 JOBS_ENDED = Counter("libretto_job_attempts_total", "Attempts at jobs, by how they ended", ("kind", "outcome"))
+MUSIC_OUTCOMES = Counter(
+    "libretto_music_outcomes_total", "What became of asking a music provider", ("provider", "outcome")
+)
+MUSIC_SECONDS = Histogram(
+    "libretto_music_duration_seconds",
+    "Having music made, until a provider has done it or failed",
+    ("provider",),
+    buckets=LONG,
+)
+MUSIC_FALLBACKS = Counter(
+    "libretto_music_fallbacks_total", "Another music provider was asked because this one failed", ("provider", "to")
+)
+MUSIC_CIRCUIT_OPEN = Gauge(
+    "libretto_music_circuit_open", "Whether this worker leaves a music provider alone", ("provider",)
+)
 JOBS_RUNNING = Gauge("libretto_jobs_running", "Jobs that this worker works on")
 JOBS_REAPED = Counter("libretto_jobs_reaped_total", "Jobs taken from workers that were lost")
 JOBS_RUNG = Counter("libretto_jobs_rung_again_total", "Rings made up for by the dispatcher")

@@ -30,9 +30,13 @@ def settings_table() -> str:
     """Every setting, with what it is when nobody sets it."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in ("", frozenset()) or name == "secret_key" else f"`{field.default}`"
+        default = f"`{_write_default(field.default)}`" if str(field.default) and field.default != frozenset() else ""
         rows.append(f"| `{name.upper()}` | {default} | {field.description} |")
     return "\n".join(rows)
+
+
+def _write_default(default: object) -> str:
+    return ",".join(default) if isinstance(default, tuple) else str(default)
 
 
 def draw_map(root: Path) -> str:

@@ -12,8 +12,11 @@ SCHEMES = {
     "database_url": ("postgresql", "postgres"),
     "redis_url": ("redis", "rediss", "unix"),
     "blob_store_url": ("file", "s3", "gs"),
+    "fal_url": ("https", "http"),
+    "replicate_url": ("https", "http"),
 }
 Profile = Literal["dev", "staging", "prod"]
+MusicProvider = Literal["local", "fal", "replicate"]
 
 
 class Settings(BaseSettings):
@@ -48,6 +51,23 @@ class Settings(BaseSettings):
         description="`file://…`, `s3://bucket?endpoint=…&region=…&path_style=…` or `gs://…`; empty: in the home",
     )
     secret_key: SecretStr = Field(SecretStr(""), description="Signs tokens and links; empty means one kept in the home")
+    music_provider: MusicProvider = Field(
+        "local", description="Who makes the music first: `local`, `fal` or `replicate`"
+    )
+    music_fallback: Annotated[tuple[MusicProvider, ...], NoDecode] = Field(
+        ("fal", "replicate", "local"),
+        description="Who is asked next, in this order, separated by commas; those without a key are skipped",
+    )
+    fal_key: SecretStr = Field(SecretStr(""), description="Key of fal; empty means that it is never asked")
+    fal_url: str = Field("https://queue.fal.run", description="For a proxy or a test: this origin alone may be private")
+    fal_model: str = Field("", description="Model of fal to prefer where it can make what was asked for")
+    replicate_api_token: SecretStr = Field(
+        SecretStr(""), description="Token of Replicate; empty means that it is never asked"
+    )
+    replicate_url: str = Field(
+        "https://api.replicate.com", description="For a proxy or a test: this origin alone may be private"
+    )
+    replicate_model: str = Field("", description="Model of Replicate to prefer where it can make what was asked for")
     access_token_seconds: int = Field(900, ge=30, description="Life of an access token")
     refresh_token_days: int = Field(30, ge=1, description="Life of a refresh token that is not used")
     credits_at_sign_up: int = Field(100, ge=0, description="Credits that a new account starts with")
@@ -67,6 +87,11 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("music_fallback", mode="before")
+    @classmethod
+    def _split_in_order(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
     @field_validator("libretto_home")
     @classmethod
     def _resolve(cls, value: Path) -> Path:
@@ -76,6 +101,18 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """Prefix of every link that we hand out, without a slash at its end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def music_keys(self) -> dict[str, str]:
+        """The outside services that may be asked for music, with what they know us by."""
+        keys = {"fal": self.fal_key, "replicate": self.replicate_api_token}
+        return {name: key.get_secret_value() for name, key in keys.items() if key.get_secret_value()}
+
+    @property
+    def music_order(self) -> tuple[str, ...]:
+        """Who is asked for music, one after the other."""
+        asked = dict.fromkeys((self.music_provider, *self.music_fallback))
+        return tuple(name for name in asked if name == "local" or name in self.music_keys)
 
     @property
     def secret(self) -> bytes:
@@ -93,6 +130,9 @@ def problems_of(settings: Settings) -> list[str]:
     ]
     if settings.trusted_documents_mode != "off" and not settings.trusted_documents:
         problems.append("TRUSTED_DOCUMENTS must name a manifest, or TRUSTED_DOCUMENTS_MODE must be off")
+    if settings.music_provider not in settings.music_order:
+        key_name = {"fal": "FAL_KEY", "replicate": "REPLICATE_API_TOKEN"}[settings.music_provider]
+        problems.append(f"MUSIC_PROVIDER is {settings.music_provider}, so {key_name} must be set")
     embedded = not settings.database_url or not settings.redis_url
     key = settings.secret_key.get_secret_value()
     if settings.libretto_profile != "dev":

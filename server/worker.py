@@ -15,8 +15,10 @@ from starlette.applications import Starlette
 
 from jobs import bridge, schedule
 from jobs.engines.run import warm_up
+from jobs.foundry import Foundry, open_foundry
 from jobs.kinds import KINDS
 from jobs.queue import QUEUES, Desk, Queue
+from jobs.submissions import call_off_strays
 from server.health import Health
 from server.logs import get_logger
 from server.resources import Resources, open_resources
@@ -35,10 +37,12 @@ async def work(settings: Settings, queues: Collection[str]) -> None:
         bridge.bind(asyncio.get_running_loop())
         await asyncio.to_thread(warm_up, "server.logs", "jobs.engines.tracks")
         name = f"{socket.gethostname()}:{os.getpid()}"
-        desk = Desk(KINDS, resources.blobs, worker=name, engine_memory_bytes=settings.engine_memory_mb << 20)
+        foundry = open_foundry(settings)
+        stack.push_async_callback(foundry.close)
+        desk = Desk(KINDS, resources.blobs, foundry, worker=name, engine_memory_bytes=settings.engine_memory_mb << 20)
         workers = await asyncio.to_thread(_start_workers, resources, desk, [QUEUES[queue] for queue in queues])
         health = Health(resources)
-        tasks = [asyncio.create_task(chore) for chore in _chores(resources, health)]
+        tasks = [asyncio.create_task(chore) for chore in _chores(resources, foundry, health)]
         log.info("worker.ready", queues=sorted(queues), worker=name)
         await _stop_signal()
         health.draining = True
@@ -74,11 +78,12 @@ def _answer(desk: Desk, queue: Queue, _job_id: str) -> None:
     desk.answer(queue)
 
 
-def _chores(resources: Resources, health: Health) -> list[Coroutine[Any, Any, None]]:
+def _chores(resources: Resources, foundry: Foundry, health: Health) -> list[Coroutine[Any, Any, None]]:
     chores = [
         schedule.keep_doing(partial(schedule.dispatch, resources.bell), schedule.DISPATCH_SECONDS),
         schedule.keep_doing(schedule.reap, schedule.REAP_SECONDS),
         schedule.keep_doing(partial(schedule.sweep, resources.blobs), schedule.SWEEP_SECONDS),
+        schedule.keep_doing(partial(call_off_strays, foundry.providers), schedule.CALL_OFF_SECONDS),
     ]
     port = resources.settings.worker_metrics_port
     return [*chores, _serve_health(health, resources.settings.host, port)] if port else chores

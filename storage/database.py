@@ -25,6 +25,7 @@ ROW_MODULES = (
     "storage.assets",
     "storage.jobs.rows",
     "storage.idempotency",
+    "storage.submissions",
 )
 LOST = (
     OSError,

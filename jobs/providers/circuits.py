@@ -74,6 +74,10 @@ class Circuit:
                 self._open_until = max(self._open_until or 0.0, self._clock() + rest_seconds)
         return None
 
+    def is_open(self) -> bool:
+        """Whether the provider is left alone now."""
+        return self.read().state == "open"
+
     def read(self) -> CircuitState:
         """How it stands."""
         with self._lock:

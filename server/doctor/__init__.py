@@ -17,6 +17,7 @@ CHECKS: tuple[Check, ...] = (
     machine.check_python,
     machine.check_settings,
     machine.check_documents,
+    machine.check_music,
     machine.check_home,
     machine.check_port,
     machine.check_ffmpeg,

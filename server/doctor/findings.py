@@ -70,7 +70,8 @@ def describe_settings(settings: Settings) -> Iterator[tuple[str, str]]:
     """Each setting with its value, without anything that must stay secret."""
     for name in Settings.model_fields:
         value = getattr(settings, name)
-        text = ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+        listed = sorted(value) if isinstance(value, frozenset) else value
+        text = ", ".join(listed) if isinstance(listed, list | tuple) else str(listed)
         yield name, (redact(text) if "://" in text else text) or "not set"
 
 

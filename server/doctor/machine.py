@@ -69,6 +69,11 @@ async def check_documents(settings: Settings) -> AsyncIterator[Finding]:
         yield ok("documents", f"those of {settings.trusted_documents} run here; mode {settings.trusted_documents_mode}")
 
 
+async def check_music(settings: Settings) -> AsyncIterator[Finding]:
+    """Who makes the music; whether a key is right, only a song can tell."""
+    yield ok("music", f"asked in this order: {', '.join(settings.music_order) or 'nobody'}")
+
+
 async def check_home(settings: Settings) -> AsyncIterator[Finding]:
     """The folder that everything embedded lives in."""
     home = settings.libretto_home

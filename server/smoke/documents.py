@@ -56,7 +56,7 @@ mutation CancelJob($id: ID!) {
 TRACK = """
 query Track($id: ID!) {
   track(id: $id) {
-    status durationSeconds
+    status provider durationSeconds
     audio { ...File }
     master { ...File }
     stems { ...File }

@@ -41,7 +41,7 @@ async def check_audio(client: Client, audio: Answer, seconds: float) -> str:
 
 async def check_rest(client: Client, track: Answer) -> str:
     """Fetch everything else that was made, and look at how each file begins."""
-    assets = [track["master"], track["peaks"], track["midi"], *track["stems"]]
+    assets = [asset for asset in (track["master"], track["peaks"], track["midi"], *track["stems"]) if asset]
     wanted: list[tuple[str, tuple[bytes, ...], int | None]] = [
         (asset["url"], MAGIC_NUMBERS.get(asset["mimeType"], ()), int(asset["sizeBytes"])) for asset in assets
     ]

@@ -106,15 +106,23 @@ class Visit:
 
     async def read_track(self) -> str:
         self._track = (await self._client.ask(documents.TRACK, id=self._created["track"]["id"]))["track"]
-        missing = [name for name, part in self._track.items() if part in (None, [], "")]
+        ours = () if self._is_composed_by_us() else ("stems", "midi", "music")  # nobody else's song has these
+        missing = [name for name, part in self._track.items() if part in (None, [], "") and name not in ours]
         if missing or self._track["status"] != "COMPLETE":
             raise Broken("a complete track", f"{self._track['status']}, without {', '.join(missing) or 'nothing'}")
+        if not self._is_composed_by_us():
+            return f"made by {self._track['provider']}"
         music = self._track["music"]
         stems, tempo = len(self._track["stems"]), music["tempoBpm"]
         return f"{stems} stems, {tempo:.0f} bpm, {music['key']} {music['mode']}, {len(music['sections'])} sections"
 
     async def play_audio(self) -> str:
-        return await files.check_audio(self._client, self._track["audio"], self._seconds)
+        audio = self._track["audio"]
+        seconds = self._seconds if self._is_composed_by_us() else audio["durationSeconds"]
+        return await files.check_audio(self._client, audio, seconds)
+
+    def _is_composed_by_us(self) -> bool:
+        return bool(self._track["provider"] == "local")
 
     async def fetch_files(self) -> str:
         return await files.check_rest(self._client, self._track)

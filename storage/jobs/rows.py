@@ -125,6 +125,7 @@ class Lease:
 
     job_id: UUID
     token: int
+    round: int
     kind: str
     queue: str
     user_id: UUID
@@ -141,6 +142,7 @@ class Lease:
         return cls(
             job_id=record["id"],
             token=record["lease_token"],
+            round=record["round"],
             kind=record["kind"],
             queue=record["queue"],
             user_id=record["user_id"],

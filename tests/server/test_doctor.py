@@ -120,6 +120,14 @@ async def test_python_and_ffmpeg_of_the_tests_are_well() -> None:
     assert {finding.level for finding in found.values()} == {Level.OK}
 
 
+async def test_music_is_asked_for_where_there_is_a_key() -> None:
+    settings = make_settings(music_provider="fal", music_fallback="replicate,local", fal_key="hidden")
+    found = await gather(machine.check_music(settings))
+    assert found["music"].text == "asked in this order: fal, local"
+    found = await gather(machine.check_settings(make_settings(music_provider="replicate", fal_key="hidden")))
+    assert found["settings"].text == "MUSIC_PROVIDER is replicate, so REPLICATE_API_TOKEN must be set"
+
+
 def test_no_secret_is_shown() -> None:
     settings = make_settings(
         secret_key="hidden" * 8,

@@ -164,6 +164,7 @@ class Deployment:
 
         return {
             "status": "COMPLETE",
+            "provider": "local",
             "audio": file("mix", "audio/mp4", self.audio),
             "master": file("mix", "audio/mp4", self.audio),
             "stems": [file("mix", "audio/mp4", self.audio)],
