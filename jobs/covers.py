@@ -1,5 +1,7 @@
-"""Covers: a new visual version is drawn at once; its pictures follow from a job."""
+"""Covers: a new visual version is drawn at once and its pictures follow from a job; what people draw is rebuilt."""
 
+import asyncio
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -7,16 +9,31 @@ from jobs import queue
 from jobs.bridge import wait, wait_beating
 from jobs.engines.covers import CoverPlan, draw_cover
 from jobs.engines.tracks import MadeCover, make_cover
+from jobs.formats.svg import SvgRefused, sanitise
 from jobs.make import make
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
-from storage import database, jobs, tracks, users
+from server.errors import Conflict, NotFound, ValidationFailed
+from storage import allowances, database, idempotency, jobs, tracks, users
 from storage.access import Viewer
 from storage.blobs import BlobStore
-from storage.covers import keep_cover
+from storage.covers import SavedCover, keep_cover, write_saved_cover
 from storage.jobs import JobState
 from storage.rows import new_id
 from storage.tracks import Track
+
+SVG = "image/svg+xml"
+
+_gate = asyncio.Semaphore(1)  # a drawing is rebuilt in Python: two at once take as long, and the event loop's turns
+
+
+@dataclass(frozen=True)
+class DrawnCover:
+    """A cover that somebody drew for a track of theirs."""
+
+    track_id: UUID
+    svg: str
+    mode: str
 
 
 def plan_cover(style_seed: int, track: Track, visual_version: int) -> CoverPlan:
@@ -39,12 +56,64 @@ async def request_visual_version(viewer: Viewer, track_id: UUID, blobs: BlobStor
         owner = await users.User.get(id=track.user_id)
         following = track.visual_version + 1
         key = cover_key(track.id, following, "cover.svg")
-        await blobs.put(key, draw_cover(plan_cover(owner.style_seed, track, following)).encode(), "image/svg+xml")
+        await blobs.put(key, draw_cover(plan_cover(owner.style_seed, track, following)).encode(), SVG)
         async with database.transaction():
             if await tracks.step_visual_version(track.id, following):
                 track.visual_version = following
                 await keep_cover(track.user_id, track.id, following, {"svg": key})
                 return track, await _enqueue_drawing(track)
+
+
+async def save_cover(
+    viewer: Viewer, drawn: DrawnCover, blobs: BlobStore, *, idempotency_key: str | None = None
+) -> SavedCover:
+    """Keep what somebody drew, rebuilt so that nothing in it acts; what they sent is stored nowhere.
+
+    The file comes first here too; that of a save which then fails goes with the next sweep.
+    """
+    track = await tracks.get_own_track(viewer, drawn.track_id)
+    if idempotency_key is None:
+        return await _write(await _put_saved(track, drawn, blobs))
+    claim = track.user_id, "saveCover", idempotency_key, asdict(drawn)
+    first_id = await idempotency.find_answer(*claim)
+    if first_id is not None:  # nothing is done again, so it is not counted either
+        return await _get_saved(track.user_id, first_id)
+    saved = await _put_saved(track, drawn, blobs)
+    async with database.transaction():
+        first_id = await idempotency.claim_key(*claim, saved.id)
+        return await (_write(saved) if first_id == saved.id else _get_saved(track.user_id, first_id))
+
+
+async def _put_saved(track: Track, drawn: DrawnCover, blobs: BlobStore) -> SavedCover:
+    """Store what was drawn, rebuilt, if it is allowed; answers with the row to be."""
+    await allowances.spend(allowances.COVER_SAVES, track.user_id)
+    rebuilt = await _rebuild(drawn.svg)
+    saved = SavedCover(user_id=track.user_id, track_id=track.id, mode=drawn.mode, size_bytes=len(rebuilt))
+    saved.svg_key = f"covers/{track.id.hex}/saved/{saved.id.hex}.svg"
+    await blobs.put(saved.svg_key, rebuilt, SVG)
+    return saved
+
+
+async def _rebuild(svg: str) -> bytes:
+    async with _gate:
+        try:
+            return await asyncio.to_thread(sanitise, svg.encode())
+        except SvgRefused as refusal:
+            raise ValidationFailed({"svg": str(refusal)}) from refusal
+
+
+async def _write(saved: SavedCover) -> SavedCover:
+    written = await write_saved_cover(saved)
+    if written is None:
+        raise NotFound("There is no such track")
+    return written
+
+
+async def _get_saved(user_id: UUID, saved_id: UUID) -> SavedCover:
+    saved = await SavedCover.get_or_none(id=saved_id, user_id=user_id)
+    if saved is None:
+        raise Conflict("The cover that this idempotency key saved was deleted; use a new key")
+    return saved
 
 
 async def _enqueue_drawing(track: Track) -> JobState:
@@ -72,7 +141,7 @@ async def put_cover(blobs: BlobStore, track_id: UUID, visual_version: int, made:
     keys = {}
     for name, path in files.items():
         keys[name] = cover_key(track_id, visual_version, path.name)
-        await blobs.put(keys[name], path, "image/svg+xml" if name == "svg" else "image/png")
+        await blobs.put(keys[name], path, SVG if name == "svg" else "image/png")
     return keys
 
 

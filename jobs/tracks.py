@@ -18,9 +18,9 @@ from jobs.providers import Local, Member, Recording, Remote, SongWish, make_by_c
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
 from jobs.submissions import JobJournal
-from server.errors import Conflict, InsufficientCredits, ValidationFailed
+from server.errors import Conflict, InsufficientCredits, RateLimited, ValidationFailed
+from storage import allowances, database, idempotency, jobs, styles, tracks, users, wishes
 from storage import credits as ledger
-from storage import database, idempotency, jobs, styles, tracks, users, wishes
 from storage.access import Viewer
 from storage.assets import Asset, AssetKind, replace_assets
 from storage.blobs import attempt_key
@@ -116,9 +116,18 @@ async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str
         raise ValidationFailed(problems | await _find_unknown(user_id, wish))
     track_id, price = new_id(), price_of(wish.duration_seconds)
     if idempotency_key is None:
+        await allowances.spend_track(user_id)
         return await _write(user_id, wish, track_id, price)
+    claim = user_id, "createTrack", idempotency_key, asdict(wish)
+    try:
+        await allowances.spend_track(user_id)
+    except RateLimited:
+        first = await idempotency.find_answer(*claim)
+        if first is None:
+            raise
+        return await _first_answer(viewer, first, price)  # which makes nothing
     async with database.transaction():
-        first_id = await idempotency.claim_key(user_id, "createTrack", idempotency_key, asdict(wish), track_id)
+        first_id = await idempotency.claim_key(*claim, track_id)
         if first_id != track_id:
             return await _first_answer(viewer, first_id, price)
         return await _write(user_id, wish, track_id, price)

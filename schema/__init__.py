@@ -3,6 +3,7 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from schema.covers import CoverMutation, CoverQuery
 from schema.credits import CreditQuery
 from schema.jobs import JobMutation, JobQuery, JobSubscription
 from schema.root import NODES, RootQuery
@@ -12,12 +13,12 @@ from schema.users import UserMutation, UserQuery
 
 
 @strawberry.type
-class Query(RootQuery, UserQuery, TrackQuery, JobQuery, StyleQuery, CreditQuery):
+class Query(RootQuery, UserQuery, TrackQuery, CoverQuery, JobQuery, StyleQuery, CreditQuery):
     pass
 
 
 @strawberry.type
-class Mutation(UserMutation, TrackMutation, JobMutation):
+class Mutation(UserMutation, TrackMutation, CoverMutation, JobMutation):
     pass
 
 

@@ -9,6 +9,7 @@ import strawberry
 from schema.failures import failure_of
 from server.errors import Refusal
 
+MAX_KEY = 255
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -24,3 +25,10 @@ def mutation(resolver: Callable[P, Awaitable[T]]) -> Any:
             return failure_of(refusal)
 
     return strawberry.mutation(resolver=guarded, description=resolver.__doc__)
+
+
+def find_key_problems(idempotency_key: str | None) -> dict[str, str]:
+    """What is wrong with an idempotency key, by field."""
+    if idempotency_key is None or (1 <= len(idempotency_key) <= MAX_KEY and "\x00" not in idempotency_key):
+        return {}
+    return {"idempotencyKey": f"From 1 to {MAX_KEY} characters"}

@@ -3,7 +3,7 @@
 import strawberry
 
 from schema.context import Info
-from schema.covers import Cover
+from schema.covers import Cover, SavedCover
 from schema.credits import CreditEntry
 from schema.jobs import Job
 from schema.nodes import Node
@@ -12,7 +12,7 @@ from schema.styles import Style
 from schema.tracks import Asset, Series, Track
 from schema.users import User
 
-NODES: tuple[type[Node], ...] = (Asset, Cover, CreditEntry, Job, Series, Style, Track, User)
+NODES: tuple[type[Node], ...] = (Asset, Cover, CreditEntry, Job, SavedCover, Series, Style, Track, User)
 NODE = AnyOf({node.__name__: node.door for node in NODES})
 
 

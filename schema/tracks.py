@@ -20,20 +20,19 @@ from schema.failures import (
     ValidationFailed,
 )
 from schema.jobs import Job
-from schema.mutation import mutation
+from schema.mutation import find_key_problems, mutation
 from schema.nodes import Node, node_id
 from schema.pages import After, Connection, First
 from schema.reads import computed, relation
 from schema.roots import One, Page
 from schema.styles import Style
 from server import errors
-from storage import assets, covers, jobs, styles, tracks
+from storage import allowances, assets, covers, jobs, styles, tracks
 from storage.access import OWNER, OWNER_AND_ADMINS
 from storage.lifecycle import State
 from storage.rows import read_id
 
 MAX_TITLE = 120
-MAX_KEY = 255
 TRACK = One(tracks.Track, OWNER_AND_ADMINS, "track")
 TRACKS = Page(tracks.Track, OWNER, {"series_id": "series"})
 SERIES = Page(tracks.Series, OWNER)
@@ -277,8 +276,9 @@ class TrackMutation:
     @mutation
     async def create_series(self, info: Info, input: CreateSeriesInput) -> CreateSeriesResult | None:  # noqa: A002 - the API's name
         """Begin a series."""
-        user_id = info.context.viewer.require_user()
-        row = await tracks.Series.create(user_id=user_id, title=_check_title(input.title))
+        user_id, title = info.context.viewer.require_user(), _check_title(input.title)
+        await allowances.spend(allowances.SERIES, user_id)
+        row = await tracks.Series.create(user_id=user_id, title=title)
         return SeriesCreated(series=Series.of(row))
 
     @mutation
@@ -292,10 +292,7 @@ class TrackMutation:
 
 
 def _read_wish(given: CreateTrackInput) -> TrackWish:
-    problems = {}
-    key = given.idempotency_key
-    if key is not None and (not 1 <= len(key) <= MAX_KEY or "\x00" in key):
-        problems["idempotencyKey"] = f"From 1 to {MAX_KEY} characters"
+    problems = find_key_problems(given.idempotency_key)
     ids = {}
     for name, kind, text in (("styleId", "style", given.style_id), ("seriesId", "series", given.series_id)):
         try:

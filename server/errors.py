@@ -63,6 +63,12 @@ class NotAllowed(Refusal):
     code = "NOT_ALLOWED"
 
 
+class FeatureOff(NotAllowed):
+    """This studio has switched the feature off."""
+
+    code = "FEATURE_OFF"
+
+
 class Unauthenticated(Refusal):
     """Log in first: send the header `Authorization: Bearer` with an access token."""
 

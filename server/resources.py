@@ -8,6 +8,7 @@ from jobs.broker import Bell, close_bell, open_bell
 from server.errors import Unavailable
 from server.settings import Settings
 from storage import database
+from storage.allowances import close_allowances, open_allowances
 from storage.blobs import BlobStore, open_store
 from storage.events import Publisher, close_events, open_events
 from storage.hub import Hub
@@ -53,6 +54,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         publisher, bell = open_events(settings.redis_url), open_bell(settings.redis_url)
         stack.push_async_callback(close_events)
         stack.callback(close_bell)
+        open_allowances(settings.redis_url, settings.rate_limit_scale)
+        stack.push_async_callback(close_allowances)
         yield Resources(
             settings, blobs, publisher, bell, Hub(settings.redis_url, token_seconds=settings.access_token_seconds)
         )

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     refresh_token_days: int = Field(30, ge=1, description="Life of a refresh token that is not used")
     credits_at_sign_up: int = Field(100, ge=0, description="Credits that a new account starts with")
     rate_limit_scale: float = Field(1.0, ge=0, description="Scales the limits on what a person may do; `0` lifts them")
+    feature_cover_save: bool = Field(True, description="Whether people may save covers that they drew themselves")
     database_pool_size: int = Field(10, ge=1, description="Connections to PostgreSQL, for each process")
     worker_slots: int = Field(2, ge=1, description="Media jobs that one worker process runs at a time")
     engine_memory_mb: int = Field(2048, ge=1024, description="Memory that one media job may take before it is stopped")

@@ -1,10 +1,11 @@
-"""Covers: the pictures of a track, one row for each visual version."""
+"""Covers: the pictures of a track, one row for each visual version, and those that people drew for it and saved."""
 
 from collections.abc import Collection
 from uuid import UUID
 
 from tortoise import fields
-from tortoise.migrations.constraints import UniqueConstraint
+from tortoise.indexes import Index
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from storage import database
 from storage.rows import Row, new_id
@@ -26,6 +27,25 @@ class Cover(Row):
         constraints = (UniqueConstraint(fields=("track_id", "visual_version"), name="covers_track_version_key"),)
 
 
+class SavedCover(Row):
+    """A picture of a track that its owner drew, as we rebuilt it."""
+
+    user_id = fields.UUIDField()
+    track_id = fields.UUIDField()
+    mode = fields.CharField(max_length=5)
+    visual_version = fields.IntField()
+    svg_key = fields.CharField(max_length=512)
+    size_bytes = fields.IntField()
+
+    class Meta:
+        table = "saved_covers"
+        indexes = (
+            Index(fields=("user_id", "id"), name="saved_covers_user"),
+            Index(fields=("track_id", "id"), name="saved_covers_track"),
+        )
+        constraints = (CheckConstraint(check="mode IN ('DARK', 'LIGHT')", name="saved_covers_mode_known"),)
+
+
 async def keep_cover(user_id: UUID, track_id: UUID, visual_version: int, keys: dict[str, str]) -> None:
     """Write the cover of one visual version, or fill in what was drawn of it later; runs in the transaction at hand."""
     columns = {f"{name}_key": key for name, key in keys.items()}
@@ -43,11 +63,30 @@ async def keep_cover(user_id: UUID, track_id: UUID, visual_version: int, keys: d
     )
 
 
+async def write_saved_cover(saved: SavedCover) -> SavedCover | None:
+    """Write a cover that was saved, for the look that its track has now; None when the owner has no such track.
+
+    The track is held until the transaction ends, so that nobody deletes it without this cover.
+    """
+    record = await database.fetch_one(
+        "INSERT INTO saved_covers (id, user_id, track_id, mode, visual_version, svg_key, size_bytes, created_at)"
+        " SELECT $1, user_id, id, $4, visual_version, $5, $6, now() FROM tracks WHERE id = $2 AND user_id = $3"
+        " FOR KEY SHARE RETURNING *",
+        saved.id,
+        saved.track_id,
+        saved.user_id,
+        saved.mode,
+        saved.svg_key,
+        saved.size_bytes,
+    )
+    return None if record is None else SavedCover.construct(**record)
+
+
 async def find_owned_keys(keys: Collection[str]) -> set[str]:
     """Those of these blobs that a cover points at."""
     rows = await database.read(
         "SELECT unnest(ARRAY[svg_key, square_key, portrait_key, landscape_key]) AS key FROM covers"
-        " WHERE track_id = ANY($1)",
+        " WHERE track_id = ANY($1) UNION ALL SELECT svg_key FROM saved_covers WHERE track_id = ANY($1)",
         list({UUID(key.split("/")[1]) for key in keys}),
     )
     return {row["key"] for row in rows if row["key"] is not None}

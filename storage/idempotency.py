@@ -32,7 +32,6 @@ async def claim_key(user_id: UUID, operation: str, key: str, given: dict[str, An
 
     That is `answer_id` for the first to come. A second one waits here for the first one's commit and gets its id.
     """
-    input_hash = hashlib.sha256(orjson.dumps(given, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
     won = await database.fetch(
         "INSERT INTO idempotency_keys (id, user_id, operation, key, input_hash, answer_id, created_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, now()) ON CONFLICT (user_id, operation, key) DO NOTHING RETURNING id",
@@ -40,12 +39,23 @@ async def claim_key(user_id: UUID, operation: str, key: str, given: dict[str, An
         user_id,
         operation,
         key,
-        input_hash,
+        _hash(given),
         answer_id,
     )
-    if won:
-        return answer_id
-    held = await IdempotencyKey.get(user_id=user_id, operation=operation, key=key)
-    if held.input_hash != input_hash:
+    first_id = answer_id if won else await find_answer(user_id, operation, key, given)
+    assert first_id is not None  # noqa: S101 - keys are never untied
+    return first_id
+
+
+async def find_answer(user_id: UUID, operation: str, key: str, given: dict[str, Any]) -> UUID | None:
+    """The id that a key is tied to, if it is; Conflict when that was with another input."""
+    held = await IdempotencyKey.get_or_none(user_id=user_id, operation=operation, key=key)
+    if held is None:
+        return None
+    if held.input_hash != _hash(given):
         raise Conflict(f"The idempotency key {key!r} was used before with another input")
     return held.answer_id
+
+
+def _hash(given: dict[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(given, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()

@@ -111,9 +111,9 @@ def new_slug() -> str:
 async def delete_track(track: Track) -> None:
     """Forget a track and what was made of it; its files go with the next sweep."""
     async with database.transaction():
-        await database.fetch("DELETE FROM assets WHERE track_id = $1", track.id)
-        await database.fetch("DELETE FROM covers WHERE track_id = $1", track.id)
-        await track.delete()
+        await track.delete()  # first, which waits for those who hold it while they write what belongs to it
+        for table in ("assets", "covers", "saved_covers"):
+            await database.fetch(f"DELETE FROM {table} WHERE track_id = $1", track.id)  # noqa: S608 - our own names
 
 
 async def step_visual_version(track_id: UUID, following: int) -> bool:

@@ -107,6 +107,11 @@ async def find_viewer(viewer: Viewer) -> User | None:
     return None if viewer.user_id is None else await User.get_or_none(id=viewer.user_id)
 
 
+async def is_pro(user_id: UUID) -> bool:
+    """Whether an account is one that pays."""
+    return await User.filter(id=user_id, plan="pro").exists()
+
+
 async def find_owner(user_id: UUID) -> User | None:
     """The account that made what is shared; show no more of it than its name and colour."""
     return await User.get_or_none(id=user_id)

@@ -212,7 +212,7 @@ class Studio:
         self.home = home
         self.services = Embedded(home, durable=False)
         self.port = free_port()
-        self.environment = environment or {}
+        self.environment = {"RATE_LIMIT_SCALE": "0"} | (environment or {})  # those who test it set it
         self.processes: list[Process] = []
         self._client: httpx.AsyncClient | None = None
 
@@ -245,9 +245,9 @@ class Studio:
         self.processes.remove(migrated)
         await asyncio.gather(self.start_web(), self.start_worker())
 
-    async def start_web(self, port: int | None = None) -> Process:
+    async def start_web(self, port: int | None = None, **environment: str) -> Process:
         port = port or self.port
-        web = self.spawn("web", "web", PORT=str(port))
+        web = self.spawn("web", "web", PORT=str(port), **environment)
 
         async def is_ready() -> bool:
             assert web.child.poll() is None, web.log.read_text()[-4000:]

@@ -23,15 +23,24 @@ from server.resources import Resources
 from storage import jobs, tokens
 from storage.access import ANONYMOUS, Viewer
 from storage.rows import new_id, read_id
+from tests.covers.hostile import RECT, drawing
 from tests.schema.writer import World, Writer
 from tests.studio import Person, Studio
 
 DOCUMENTS = 400
+SAVE_COVER = """mutation ($input: SaveCoverInput!) { saveCover(input: $input) {
+  ... on CoverSaved { savedCover { id } } } }"""
 CREATE_SERIES = 'mutation { createSeries(input: {title: "S"}) { ... on SeriesCreated { series { id } } } }'
 
 
 def viewer_of(studio: Studio, person: Person) -> Viewer:
     return tokens.read_access_token(person.token, secret=studio.settings.secret)[0]
+
+
+async def save_cover(person: Person, track_id: str) -> str:
+    given = {"trackId": track_id, "mode": "DARK", "svg": drawing(RECT).decode()}
+    saved_id: str = (await person.get(SAVE_COVER, input=given))["saveCover"]["savedCover"]["id"]
+    return saved_id
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -50,6 +59,7 @@ async def world(studio: Studio, admin: Person) -> World:
     for one, person in zip(made, (owner, owner, owner, other), strict=True):
         await person.wait_until(one["job"]["id"], "COMPLETE")
     everything = [*made, waiting]
+    saved = [await save_cover(person, one["track"]["id"]) for person, one in ((owner, made[0]), (other, made[3]))]
     known = await owner.get(
         "{ styles { id } track(id: $id) { audio { id } cover { id } } }".replace(
             "{ styles", "query ($id: ID!) { styles", 1
@@ -71,6 +81,7 @@ async def world(studio: Studio, admin: Person) -> World:
                 *(one[kind]["id"] for one in everything for kind in ("track", "job")),
                 *(f"user_{read_id('user', person.id).hex}" for person in (owner, other)),
                 *styles_known,
+                *saved,
                 series_id,
                 f"asset_{new_id().hex}",
                 "nothing_1",

@@ -145,7 +145,12 @@ async def test_track_that_is_being_made_cannot_be_deleted(person: Person) -> Non
 async def test_deleted_track_leaves_nothing_behind(resources: Resources, person: Person) -> None:
     track_id = await make_complete_track(person)
     await person.get(DELETE, id=track_id)
-    for table, column in (("tracks", "id"), ("assets", "track_id"), ("covers", "track_id")):
+    for table, column in (
+        ("tracks", "id"),
+        ("assets", "track_id"),
+        ("covers", "track_id"),
+        ("saved_covers", "track_id"),
+    ):
         rows = await database.fetch(f"SELECT 1 FROM {table} WHERE {column} = $1", read_id("track", track_id))  # noqa: S608 - our own names
         assert rows == []
 
