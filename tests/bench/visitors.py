@@ -263,7 +263,8 @@ async def read_traces(studio: Studio, port: int, pid: int) -> Traces:
     text = (await studio.client.get(f"http://127.0.0.1:{port}/metrics")).text
     async with redis.Redis.from_url(studio.settings.redis_url) as valkey:
         topics = await valkey.pubsub_channels("job*")
-    gauges = {each.name: each.samples[0].value for each in text_string_to_metric_families(text) if each.type == "gauge"}
+    families = [each for each in text_string_to_metric_families(text) if each.type == "gauge" and each.samples]
+    gauges = {each.name: each.samples[0].value for each in families}
     return Traces(
         sockets=int(gauges["libretto_websockets_open"]),
         streams=int(gauges["libretto_streams_open"]),
