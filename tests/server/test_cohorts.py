@@ -75,7 +75,8 @@ class Hall:
 
     def context(self, role: Role = "user", user_id: UUID | None = None) -> Context:
         viewer = Viewer(user_id or self.job.user_id, role=role)
-        return Context(self.resources.settings, self.resources.blobs, self.hub, "a-request", viewer)
+        settings = self.resources.settings.model_copy(update={"rate_limit_scale": 1.0})
+        return Context(settings, self.resources.blobs, self.hub, "a-request", viewer)
 
     def find(self, query: str = ONE, context: Context | None = None, job_id: UUID | None = None) -> Cohort:
         variables = self.variables(query, job_id)
