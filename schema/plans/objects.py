@@ -1,6 +1,6 @@
 """Writes the code that shows objects: what a selection chooses of a type, taken from a source of columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from graphql import (
@@ -24,8 +24,6 @@ from schema.plans.choices import Choice, Chooser
 from schema.plans.shapes import Code, null_or
 from schema.plans.sources import Source, Uncovered
 from schema.reads import Computed, NodeId, Relation
-
-Shown = Callable[[str, Choice, str], str]  # a type's name, the choice and a value's code → the code that shows it
 
 
 class Objects:
@@ -63,8 +61,8 @@ class Objects:
                 pairs.append((part.key, self._value(definition, part, declared, source)))
         return self.code.function("r", pairs)
 
-    def write_plain(self, type_name: str, choice: Choice, show_object: Shown | None = None) -> str:
-        """A function that shows an object of ours, which no table holds; `show_object` shows the objects in it."""
+    def write_plain(self, type_name: str, choice: Choice) -> str:
+        """A function that shows an object of ours, which no table holds."""
         pairs = []
         for part in self.choose(type_name, choice.below):
             if part.name == "__typename":
@@ -73,16 +71,14 @@ class Objects:
             definition, declared = self.find_declared(type_name, part)
             if declared.base_resolver is not None:
                 raise Uncovered(f"{type_name}.{part.name} is not declared")
-            pairs.append((part.key, self.show(definition.type, part, f"r.{declared.python_name}", show_object)))
+            pairs.append((part.key, self.show(definition.type, part, f"r.{declared.python_name}")))
         return self.code.function("r", pairs)
 
-    def show(
-        self, graphql_type: GraphQLOutputType, choice: Choice, value: str, show_object: Shown | None = None
-    ) -> str:
+    def show(self, graphql_type: GraphQLOutputType, choice: Choice, value: str) -> str:
         """The code that shows a value as its type has it."""
         nullable = graphql_type.of_type if isinstance(graphql_type, GraphQLNonNull) else graphql_type
         if isinstance(nullable, GraphQLList):
-            return f"[{self.show(nullable.of_type, choice, 'x', show_object)} for x in {value}]"
+            return f"[{self.show(nullable.of_type, choice, 'x')} for x in {value}]"
         if isinstance(nullable, GraphQLEnumType):
             names = {getattr(member.value, "value", member.value): name for name, member in nullable.values.items()}
             return f"{self.code.constant(names)}[{value}]"
@@ -90,8 +86,7 @@ class Objects:
             return self._number(value) if nullable.name == "Float" and not value.startswith("r[") else value
         if isinstance(nullable, GraphQLObjectType):
             it = self.code.name()  # its own, since in a comprehension it is the whole function's
-            shown = (show_object or self._show_plain)(nullable.name, choice, it)
-            return f"(None if ({it} := {value}) is None else {shown})"
+            return f"(None if ({it} := {value}) is None else {self.write_plain(nullable.name, choice)}({it}, c, a))"
         raise Uncovered(f"{nullable} is abstract")
 
     def find_declared(self, type_name: str, choice: Choice) -> tuple[GraphQLField, StrawberryField]:
@@ -106,9 +101,6 @@ class Objects:
         """The place of a field's arguments among those of the operation."""
         self.arguments.append((definition, choice.node, declared))
         return len(self.arguments) - 1
-
-    def _show_plain(self, type_name: str, choice: Choice, value: str) -> str:
-        return f"{self.write_plain(type_name, choice)}({value}, c, a)"
 
     def _related(self, definition: GraphQLField, choice: Choice, reads: Relation, source: Source) -> str:
         type_name = str(get_named_type(definition.type))
