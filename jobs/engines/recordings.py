@@ -1,5 +1,6 @@
 """Songs that somebody else recorded: decoded with distrust, then finished as our own are."""
 
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def finish_recording(path: Path, folder: Path, report: Report) -> Finished:
     """The files of the song in the folder; refuses what is no audio, too long, or silent."""
     progress = Progress(report)
     progress.move(0.0, "decoding")
-    mix = _decode(path, progress)
+    mix = decode_stereo(path, lambda fraction: progress.move(fraction * _DECODED, "decoding"))
     if integrated_lufs(segment_energies(mix, progress.beat)) <= SILENCE_LUFS:
         raise EngineRefused("SILENT", "There is nothing to be heard in it")
     finished = finish_mix(mix, folder, progress.after(_DECODED))
@@ -28,8 +29,8 @@ def finish_recording(path: Path, folder: Path, report: Report) -> Finished:
     return finished
 
 
-def _decode(path: Path, progress: Progress) -> Signal:
-    """Its first audio stream, as stereo at our rate."""
+def decode_stereo(path: Path, report: Callable[[float], None]) -> Signal:
+    """Its first audio stream, as stereo at our rate; refuses what is no audio, or too long."""
     resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SAMPLE_RATE)
     blocks: list[Signal] = []
     samples = 0
@@ -41,7 +42,7 @@ def _decode(path: Path, progress: Progress) -> Signal:
                     samples += block.samples
                 if samples > LONGEST_SECONDS * SAMPLE_RATE:
                     raise EngineRefused("TOO_LONG", f"It is longer than {LONGEST_SECONDS} s")
-                progress.move(min(samples / (LONGEST_SECONDS * SAMPLE_RATE), 1.0) * _DECODED, "decoding")
+                report(min(samples / (LONGEST_SECONDS * SAMPLE_RATE), 1.0))
     except (av.FFmpegError, IndexError) as error:
         raise EngineRefused("UNREADABLE", f"It is not audio that can be read ({type(error).__name__})") from error
     return np.concatenate(blocks, axis=1) if blocks else np.zeros((2, 0), np.float32)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import api, jobs, leaks, loss, media, realtime
+from tests.bench import analyses, api, jobs, leaks, loss, media, realtime
 from tests.bench.report import Table, print_table, write_json
 
 Benchmark = Callable[[bool], Awaitable[list[Table]]]
 BENCHMARKS: dict[str, Benchmark] = {
     "media": media.measure,
+    "analyses": analyses.measure,
     "api": api.measure,
     "realtime": realtime.measure,
     "loss": loss.measure,

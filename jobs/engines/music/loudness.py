@@ -52,6 +52,8 @@ def block_peaks(samples: Signal, beat: Beat = lambda: None, *, above: float = 0.
     """True peak of each run of 64 samples; runs below `above` keep their sample peak, which cannot matter then."""
     blocks = -(-samples.shape[1] // PEAK_BLOCK)
     peaks = np.zeros(blocks, np.float32)
+    if not blocks:
+        return peaks
     kernel = _kernel()
     reach = _TAPS // 2
     for channel in samples:
