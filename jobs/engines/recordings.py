@@ -31,7 +31,16 @@ def finish_recording(path: Path, folder: Path, report: Report) -> Finished:
 
 def decode_stereo(path: Path, report: Callable[[float], None]) -> Signal:
     """Its first audio stream, as stereo at our rate; refuses what is no audio, or too long."""
-    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SAMPLE_RATE)
+    return _decode(path, "stereo", SAMPLE_RATE, report)
+
+
+def decode_mono(path: Path, rate: int, report: Callable[[float], None]) -> Signal:
+    """Its first audio stream, as one channel at this rate."""
+    return np.asarray(_decode(path, "mono", rate, report)[0])
+
+
+def _decode(path: Path, layout: str, rate: int, report: Callable[[float], None]) -> Signal:
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
     blocks: list[Signal] = []
     samples = 0
     try:
@@ -40,9 +49,9 @@ def decode_stereo(path: Path, report: Callable[[float], None]) -> Signal:
                 for block in resampler.resample(frame):
                     blocks.append(np.asarray(block.to_ndarray(), np.float32))
                     samples += block.samples
-                if samples > LONGEST_SECONDS * SAMPLE_RATE:
+                if samples > LONGEST_SECONDS * rate:
                     raise EngineRefused("TOO_LONG", f"It is longer than {LONGEST_SECONDS} s")
-                report(min(samples / (LONGEST_SECONDS * SAMPLE_RATE), 1.0))
+                report(min(samples / (LONGEST_SECONDS * rate), 1.0))
     except (av.FFmpegError, IndexError) as error:
         raise EngineRefused("UNREADABLE", f"It is not audio that can be read ({type(error).__name__})") from error
-    return np.concatenate(blocks, axis=1) if blocks else np.zeros((2, 0), np.float32)
+    return np.concatenate(blocks, axis=1) if blocks else np.zeros((2 if layout == "stereo" else 1, 0), np.float32)
