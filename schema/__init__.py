@@ -10,15 +10,16 @@ from schema.root import NODES, RootQuery
 from schema.styles import StyleQuery
 from schema.tracks import TrackMutation, TrackQuery
 from schema.users import UserMutation, UserQuery
+from schema.webhooks import WebhookMutation, WebhookQuery
 
 
 @strawberry.type
-class Query(RootQuery, UserQuery, TrackQuery, CoverQuery, JobQuery, StyleQuery, CreditQuery):
+class Query(RootQuery, UserQuery, TrackQuery, CoverQuery, JobQuery, StyleQuery, CreditQuery, WebhookQuery):
     pass
 
 
 @strawberry.type
-class Mutation(UserMutation, TrackMutation, CoverMutation, JobMutation):
+class Mutation(UserMutation, TrackMutation, CoverMutation, JobMutation, WebhookMutation):
     pass
 
 

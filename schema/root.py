@@ -11,8 +11,21 @@ from schema.roots import AnyOf
 from schema.styles import Style
 from schema.tracks import Asset, Series, Track
 from schema.users import User
+from schema.webhooks import Webhook, WebhookDelivery
 
-NODES: tuple[type[Node], ...] = (Asset, Cover, CreditEntry, Job, SavedCover, Series, Style, Track, User)
+NODES: tuple[type[Node], ...] = (
+    Asset,
+    Cover,
+    CreditEntry,
+    Job,
+    SavedCover,
+    Series,
+    Style,
+    Track,
+    User,
+    Webhook,
+    WebhookDelivery,
+)
 NODE = AnyOf({node.__name__: node.door for node in NODES})
 
 

@@ -12,7 +12,7 @@ from jobs.queue import QUEUES
 from server import metrics
 from server.deadlines import within
 from server.resources import Resources
-from storage import jobs
+from storage import jobs, webhooks
 from storage.database import LOST
 
 CHECK_SECONDS = 2.0
@@ -55,6 +55,7 @@ class Health:
                 metrics.QUEUE_DEPTH.labels(queue.name).set(queue.depth)
                 metrics.QUEUE_AGE_SECONDS.labels(queue.name).set(queue.oldest_age_seconds)
                 metrics.QUEUE_RUNNING.labels(queue.name).set(queue.running)
+            metrics.WEBHOOK_AGE_SECONDS.set(await within(CHECK_SECONDS, webhooks.read_oldest_due_seconds()))
         except (*LOST, TimeoutError):
             pass  # what this process counts itself is worth having all the same
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

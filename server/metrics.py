@@ -40,6 +40,16 @@ JOBS_RUNG = Counter("libretto_jobs_rung_again_total", "Rings made up for by the 
 QUEUE_DEPTH = Gauge("libretto_queue_depth", "Jobs that wait", ("queue",))
 QUEUE_AGE_SECONDS = Gauge("libretto_queue_oldest_age_seconds", "How long the oldest waiting job waits", ("queue",))
 QUEUE_RUNNING = Gauge("libretto_queue_running", "Jobs that run, on all workers", ("queue",))
+WEBHOOK_ATTEMPTS = Counter("libretto_webhook_attempts_total", "Attempts at deliveries, by outcome", ("kind", "outcome"))
+WEBHOOK_SECONDS = Histogram(
+    "libretto_webhook_attempt_duration_seconds", "Attempts at deliveries", ("kind",), buckets=QUICK
+)
+WEBHOOK_DELAY_SECONDS = Histogram(
+    "libretto_webhook_delay_seconds", "From an event to its delivery, where the first attempt succeeds", buckets=LONG
+)
+WEBHOOK_AGE_SECONDS = Gauge(
+    "libretto_webhook_oldest_due_age_seconds", "How long the delivery that is due longest has waited"
+)
 SOCKETS = Gauge("libretto_websockets_open", "WebSockets that are open")
 SOCKETS_CLOSED = Counter("libretto_websockets_closed_total", "WebSockets that were closed, by code", ("code",))
 STREAMS = Gauge("libretto_streams_open", "HTTP responses that stay open for events, and those reserved for that")

@@ -1,5 +1,6 @@
 """The settings of every process, read from the environment once; `.env` beside the project is read too."""
 
+import re
 import secrets
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,9 @@ SCHEMES = {
     "blob_store_url": ("file", "s3", "gs"),
     "fal_url": ("https", "http"),
     "replicate_url": ("https", "http"),
+    "discord_url": ("https", "http"),
 }
+ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 Profile = Literal["dev", "staging", "prod"]
 MusicProvider = Literal["local", "fal", "replicate"]
 
@@ -68,6 +71,13 @@ class Settings(BaseSettings):
         "https://api.replicate.com", description="For a proxy or a test: this origin alone may be private"
     )
     replicate_model: str = Field("", description="Model of Replicate to prefer where it can make what was asked for")
+    webhook_private_origins: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Origins, separated by commas, that webhooks may reach although private or plain http"
+    )
+    webhook_retention_days: int = Field(30, ge=4, description="How long deliveries of webhooks are kept")
+    discord_url: str = Field(
+        "https://discord.com", description="For a proxy or a test: this origin alone may be private"
+    )
     access_token_seconds: int = Field(900, ge=30, description="Life of an access token")
     refresh_token_days: int = Field(30, ge=1, description="Life of a refresh token that is not used")
     credits_at_sign_up: int = Field(100, ge=0, description="Credits that a new account starts with")
@@ -83,7 +93,7 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("console", description="`console` for people, `json` for machines")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
 
-    @field_validator("libretto_admin_emails", "trusted_origins", mode="before")
+    @field_validator("libretto_admin_emails", "trusted_origins", "webhook_private_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -128,6 +138,11 @@ def problems_of(settings: Settings) -> list[str]:
         f"{name.upper()} must begin with {', '.join(f'{scheme}://' for scheme in schemes)}"
         for name, schemes in SCHEMES.items()
         if (url := getattr(settings, name)) and url.partition(":")[0] not in schemes
+    ]
+    problems += [
+        f"WEBHOOK_PRIVATE_ORIGINS must name origins such as http://10.0.0.7:8080, not {origin}"
+        for origin in sorted(settings.webhook_private_origins)
+        if not ORIGIN.fullmatch(origin)
     ]
     if settings.trusted_documents_mode != "off" and not settings.trusted_documents:
         problems.append("TRUSTED_DOCUMENTS must name a manifest, or TRUSTED_DOCUMENTS_MODE must be off")

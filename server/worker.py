@@ -19,10 +19,12 @@ from jobs.foundry import Foundry, open_foundry
 from jobs.kinds import KINDS
 from jobs.queue import QUEUES, Desk, Queue
 from jobs.submissions import call_off_strays
+from jobs.webhooks.sender import open_sender
 from server.health import Health
 from server.logs import get_logger
 from server.resources import Resources, open_resources
 from server.settings import Settings
+from storage import webhooks
 
 POLL_MILLISECONDS = 100  # an idle queue is looked at this often: half of it is the mean wait before a job starts
 STOP_MILLISECONDS = 10_000
@@ -41,12 +43,15 @@ async def work(settings: Settings, queues: Collection[str]) -> None:
         stack.push_async_callback(foundry.close)
         desk = Desk(KINDS, resources.blobs, foundry, worker=name, engine_memory_bytes=settings.engine_memory_mb << 20)
         workers = await asyncio.to_thread(_start_workers, resources, desk, [QUEUES[queue] for queue in queues])
+        sender = open_sender(settings)
+        stack.push_async_callback(sender.close)
         health = Health(resources)
-        tasks = [asyncio.create_task(chore) for chore in _chores(resources, foundry, health)]
+        chores = _chores(resources, foundry, health) + ([sender.run()] if "delivery" in queues else [])
+        tasks = [asyncio.create_task(chore) for chore in chores]
         log.info("worker.ready", queues=sorted(queues), worker=name)
         await _stop_signal()
         health.draining = True
-        await _drain(desk, workers, settings.drain_seconds)
+        await asyncio.gather(_drain(desk, workers, settings.drain_seconds), sender.drain(settings.drain_seconds))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -83,6 +88,9 @@ def _chores(resources: Resources, foundry: Foundry, health: Health) -> list[Coro
         schedule.keep_doing(partial(schedule.dispatch, resources.bell), schedule.DISPATCH_SECONDS),
         schedule.keep_doing(schedule.reap, schedule.REAP_SECONDS),
         schedule.keep_doing(partial(schedule.sweep, resources.blobs), schedule.SWEEP_SECONDS),
+        schedule.keep_doing(
+            partial(webhooks.sweep_deliveries, resources.settings.webhook_retention_days), schedule.SWEEP_SECONDS
+        ),
         schedule.keep_doing(partial(call_off_strays, foundry.providers), schedule.CALL_OFF_SECONDS),
     ]
     port = resources.settings.worker_metrics_port

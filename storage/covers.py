@@ -9,6 +9,7 @@ from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from storage import database
 from storage.rows import Row, new_id
+from storage.webhooks.facts import TELL_OF_COVERS
 
 
 class Cover(Row):
@@ -63,15 +64,21 @@ async def keep_cover(user_id: UUID, track_id: UUID, visual_version: int, keys: d
     )
 
 
+WRITE_SAVED = f"""
+WITH saved AS (
+    INSERT INTO saved_covers (id, user_id, track_id, mode, visual_version, svg_key, size_bytes, created_at)
+    SELECT $1, user_id, id, $4, visual_version, $5, $6, now() FROM tracks WHERE id = $2 AND user_id = $3
+    FOR KEY SHARE RETURNING *
+), {TELL_OF_COVERS} SELECT * FROM saved"""  # noqa: S608 - our own text
+
+
 async def write_saved_cover(saved: SavedCover) -> SavedCover | None:
     """Write a cover that was saved, for the look that its track has now; None when the owner has no such track.
 
     The track is held until the transaction ends, so that nobody deletes it without this cover.
     """
     record = await database.fetch_one(
-        "INSERT INTO saved_covers (id, user_id, track_id, mode, visual_version, svg_key, size_bytes, created_at)"
-        " SELECT $1, user_id, id, $4, visual_version, $5, $6, now() FROM tracks WHERE id = $2 AND user_id = $3"
-        " FOR KEY SHARE RETURNING *",
+        WRITE_SAVED,
         saved.id,
         saved.track_id,
         saved.user_id,

@@ -26,6 +26,7 @@ ROW_MODULES = (
     "storage.jobs.rows",
     "storage.idempotency",
     "storage.submissions",
+    "storage.webhooks.rows",
 )
 LOST = (
     OSError,

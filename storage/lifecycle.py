@@ -7,10 +7,13 @@
         └──────cancel──────┴──────cancel───▶ CANCELLED ─────────┘
 
 A track follows its job and the job's credits settle in the very statement that moves the job, so that no crash
-can part them: COMPLETE captures what was reserved, FAILED and CANCELLED give it back.
+can part them: COMPLETE captures what was reserved, FAILED and CANCELLED give it back. What webhooks are told of an end
+is written there too.
 """
 
 from enum import StrEnum
+
+from storage.webhooks.facts import TELL_OF_ENDS
 
 
 class State(StrEnum):
@@ -55,6 +58,12 @@ settled AS (
 )"""
 
 
-def moving(update: str) -> str:
+def moving(update: str, *more: str) -> str:
     """One statement that moves jobs by `update` (which returns whole rows) and all that follows them."""
-    return f"WITH moved AS ({update} RETURNING jobs.*), {FOLLOW}, {SETTLE} SELECT * FROM moved"  # noqa: S608 - our own text
+    follow = ", ".join((FOLLOW, SETTLE, *more))
+    return f"WITH moved AS ({update} RETURNING jobs.*), {follow} SELECT * FROM moved"  # noqa: S608 - our own text
+
+
+def ending(update: str) -> str:
+    """One statement that moves jobs by `update`, perhaps to their end, of which webhooks are told."""
+    return moving(update, TELL_OF_ENDS)

@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import cache
 
 import httpx
@@ -65,9 +65,35 @@ def _carried_by(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
     return [inner for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if inner is not None]
 
 
+def find_fault(url: httpx.URL, ports: Collection[int] = (PORTS["https"],)) -> str | None:
+    """Why an address is refused before its name is looked up; None when only that can tell."""
+    if url.scheme != "https" or origin_of(url)[2] not in ports or url.userinfo:
+        named = " or ".join(map(str, ports))
+        return f"Only plain https:// addresses on port {named} are connected to"
+    name = url.host.rstrip(".").lower()
+    if name.endswith(INNER_NAMES) or not {".", ":"} & set(name) or "%" in name:
+        return "The host is a name of a private network"
+    address = _read_literal(name)
+    if address is not None and not is_public(address):
+        return "The host has an address outside of the public internet"
+    return None
+
+
+def _read_literal(host: str) -> Address | None:
+    """The address that a host is, in any of the forms that a resolver takes for one, such as 127.1 and 0x7f.1."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except (OSError, ValueError):  # a name, which may hold what is not ASCII
+        return None
+
+
 def origin_of(url: httpx.URL) -> Origin:
     """Scheme, host and port of a URL."""
-    return url.scheme, url.host, url.port or PORTS.get(url.scheme, 0)
+    return url.scheme, url.host, PORTS.get(url.scheme, 0) if url.port is None else url.port
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -77,12 +103,17 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """Sends requests to public addresses by HTTPS, and to one origin of the operator's own choice whatever that is."""
+    """Sends requests to public addresses by HTTPS, and to origins of the operator's own choice whatever those are."""
 
     def __init__(
-        self, own: Origin | None = None, *, resolve: Resolve = resolve, inner: httpx.AsyncBaseTransport | None = None
+        self,
+        *own: Origin,
+        ports: Collection[int] = (PORTS["https"],),
+        resolve: Resolve = resolve,
+        inner: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._own = own
+        self._own = frozenset(own)
+        self._ports = ports
         self._resolve = resolve
         # A kept connection would be shared by every host behind one address, whosever certificate it was opened with.
         self._inner = inner or httpx.AsyncHTTPTransport(
@@ -91,7 +122,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Refuse, or send to the address that was checked."""
-        if origin_of(request.url) != self._own:
+        if origin_of(request.url) not in self._own:
             request = await self._pin(request)
         return await self._inner.handle_async_request(request)
 
@@ -101,8 +132,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def _pin(self, request: httpx.Request) -> httpx.Request:
         url = request.url
-        if url.scheme != "https" or origin_of(url)[2] != PORTS["https"] or url.userinfo:
-            raise AddressRefused("Only plain https:// addresses on port 443 are connected to", request=request)
+        if fault := find_fault(url, self._ports):
+            raise AddressRefused(fault, request=request)
         return httpx.Request(
             request.method,
             url.copy_with(host=await self._find_public(url.host, request)),
@@ -112,9 +143,6 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         )
 
     async def _find_public(self, host: str, request: httpx.Request) -> str:
-        name = host.rstrip(".").lower()
-        if name.endswith(INNER_NAMES) or not {".", ":"} & set(name):
-            raise AddressRefused("The host is a name of a private network", request=request)
         try:
             async with asyncio.timeout(RESOLVE_SECONDS):
                 found = await self._resolve(host, PORTS["https"])

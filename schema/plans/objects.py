@@ -81,6 +81,7 @@ class Objects:
             return f"[{self.show(nullable.of_type, choice, 'x')} for x in {value}]"
         if isinstance(nullable, GraphQLEnumType):
             names = {getattr(member.value, "value", member.value): name for name, member in nullable.values.items()}
+            names |= {None: None} if nullable is graphql_type else {}
             return f"{self.code.constant(names)}[{value}]"
         if is_leaf_type(nullable):
             return self._number(value) if nullable.name == "Float" and not value.startswith("r[") else value

@@ -14,7 +14,7 @@ from storage import credits as ledger
 from storage import database, events
 from storage.access import Viewer
 from storage.jobs.rows import JobState, Lease
-from storage.lifecycle import State, moving
+from storage.lifecycle import State, ending, moving
 
 LEASE_SECONDS = 10  # a killed worker's job is taken up again within this plus one round of the reaper
 MAX_CRASHES = 3  # a job that took this many workers down with it is not given to another
@@ -44,12 +44,12 @@ UPDATE jobs SET lease_until = now() + make_interval(secs => $3),
     version = version + (($4, $5::varchar, $6::varchar) IS DISTINCT FROM (progress, stage, message))::int
 WHERE id = $1 AND lease_token = $2 AND state = 'RENDERING' RETURNING *"""
 
-COMPLETE = moving("""
+COMPLETE = ending("""
 UPDATE jobs SET state = 'COMPLETE', stage = 'complete', progress = 1, message = '', version = jobs.version + 1,
     result = $3, lease_until = NULL, finished_at = now()
 WHERE id = $1 AND lease_token = $2 AND state = 'RENDERING'""")
 
-FAIL = moving("""
+FAIL = ending("""
 UPDATE jobs SET state = 'FAILED', stage = 'failed', version = jobs.version + 1, lease_until = NULL, finished_at = now(),
     error_code = $3, error_message = $4, error_retryable = $5, log_key = $6
 WHERE id = $1 AND lease_token = $2 AND state = 'RENDERING'""")
@@ -64,7 +64,7 @@ UPDATE jobs SET state = 'QUEUED', stage = 'queued', progress = 0, version = jobs
     attempt = attempt - 1, available_at = now()
 WHERE id = $1 AND lease_token = $2 AND state = 'RENDERING'""")
 
-REAP = moving("""
+REAP = ending("""
 UPDATE jobs SET lease_until = NULL, version = jobs.version + 1, crash_count = crash_count + 1, available_at = now(),
     state = CASE WHEN crash_count + 1 >= $1 THEN 'FAILED' ELSE 'QUEUED' END,
     stage = CASE WHEN crash_count + 1 >= $1 THEN 'failed' ELSE 'retrying' END,
@@ -79,7 +79,7 @@ FROM (
     LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
 ) lost WHERE id = lost_id""")
 
-CANCEL = moving("""
+CANCEL = ending("""
 UPDATE jobs SET state = 'CANCELLED', stage = 'cancelled', version = jobs.version + 1, lease_until = NULL,
     finished_at = now()
 WHERE id = $1 AND state IN ('QUEUED', 'RENDERING')""")

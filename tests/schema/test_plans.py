@@ -20,16 +20,20 @@ from schema.plans import statements
 from schema.root import NODES
 from server.operations import answer_by_plan, execute_fully, phrase_error
 from server.resources import Resources
-from storage import jobs, tokens
+from storage import database, jobs, tokens
 from storage.access import ANONYMOUS, Viewer
 from storage.rows import new_id, read_id
 from tests.covers.hostile import RECT, drawing
 from tests.schema.writer import World, Writer
-from tests.studio import Person, Studio
+from tests.studio import Person, Studio, until
 
 DOCUMENTS = 400
 SAVE_COVER = """mutation ($input: SaveCoverInput!) { saveCover(input: $input) {
   ... on CoverSaved { savedCover { id } } } }"""
+CREATE_WEBHOOK = """mutation { createWebhook(input: {
+  url: "https://hooks.invalid/", events: [JOB_FAILED, COVER_SAVED]}) { ... on WebhookCreated { webhook { id } } } }"""
+SEND_TEST = """mutation ($id: ID!) { sendTestWebhook(webhookId: $id) {
+  ... on WebhookTestSent { delivery { id } } } }"""
 CREATE_SERIES = 'mutation { createSeries(input: {title: "S"}) { ... on SeriesCreated { series { id } } } }'
 
 
@@ -43,8 +47,24 @@ async def save_cover(person: Person, track_id: str) -> str:
     return saved_id
 
 
+async def make_webhook(person: Person) -> tuple[str, str]:
+    """A webhook that is tried once in vain, and the delivery that was."""
+    webhook_id = (await person.get(CREATE_WEBHOOK))["createWebhook"]["webhook"]["id"]
+    delivery_id = (await person.get(SEND_TEST, id=webhook_id))["sendTestWebhook"]["delivery"]["id"]
+
+    async def is_tried() -> bool:
+        rows = await database.fetch(
+            "SELECT attempts FROM webhook_deliveries WHERE id = $1", read_id("delivery", delivery_id)
+        )
+        return bool(rows and rows[0]["attempts"])
+
+    await until(is_tried, "the webhook is tried")
+    await database.fetch("UPDATE webhook_deliveries SET next_attempt_at = now() + interval '1 day'")
+    return webhook_id, delivery_id
+
+
 @pytest_asyncio.fixture(scope="module")
-async def world(studio: Studio, admin: Person) -> World:
+async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     """One who has tracks in every state and two series, one who has another, and an admin."""
     owner, other = await studio.make_user(), await studio.make_user()
     series = await owner.get(
@@ -66,6 +86,7 @@ async def world(studio: Studio, admin: Person) -> World:
         ),
         id=made[0]["track"]["id"],
     )
+    hooks = [await make_webhook(person) for person in (owner, other)]
     styles_known = [known["styles"][0]["id"], known["track"]["audio"]["id"], known["track"]["cover"]["id"]]
     return World(
         viewers={
@@ -82,12 +103,14 @@ async def world(studio: Studio, admin: Person) -> World:
                 *(f"user_{read_id('user', person.id).hex}" for person in (owner, other)),
                 *styles_known,
                 *saved,
+                *(known_id for hook in hooks for known_id in hook),
                 series_id,
                 f"asset_{new_id().hex}",
                 "nothing_1",
                 "track_1",
             ],
             "series": [series_id, f"series_{new_id().hex}", "track_" + "0" * 32],
+            "webhook": [hook for hook, _ in hooks] + [f"webhook_{new_id().hex}", "delivery_" + "0" * 32],
         },
         cursors=[one["track"]["id"].replace("track", "cursor") for one in everything] + ["nonsense"],
     )

@@ -11,7 +11,7 @@ from schema.documents import core
 from storage.access import Viewer
 
 ROOTS = (*core.query_type.fields, "__typename")  # type: ignore[union-attr] # a schema without queries is none
-IDS = {"track": "track", "job": "job", "node": "node", "seriesId": "series", "trackId": "track"}
+IDS = {"track": "track", "job": "job", "node": "node", "seriesId": "series", "trackId": "track", "webhookId": "webhook"}
 FLEETING = {"version"}  # what two executions of the same mutation answer differently
 
 
@@ -78,7 +78,7 @@ class Writer:
             value = self.dice.choice([1, 2, 3, 100, 0, 101] if self.dice.random() < 0.2 else [1, 2, 5])
         elif name == "after":
             value = self.dice.choice([None, None, *self.world.cursors])
-        elif name in ("id", "seriesId", "trackId"):
+        elif name in ("id", "seriesId", "trackId", "webhookId"):
             value = self.dice.choice(self.world.ids[IDS[parent if name == "id" else name]])
         elif name in ("state", "crop"):
             named = {"state": core.type_map["JobState"], "crop": core.type_map["Crop"]}[name]
@@ -88,9 +88,7 @@ class Writer:
         if value is None and self.dice.random() < 0.7:
             return None
         if self.allows_variables and self.dice.random() < 0.5:
-            return self.variable(
-                value, {"first": "Int!", "after": "String", "id": "ID!", "seriesId": "ID", "trackId": "ID"}[name]
-            )
+            return self.variable(value, {"first": "Int!", "after": "String", "id": "ID!"}.get(name, "ID"))
         return orjson.dumps(value).decode()
 
     def variable(self, value: Any, graphql_type: str) -> str:
