@@ -8,19 +8,23 @@ from uuid import UUID
 from jobs import queue
 from jobs.bridge import wait, wait_beating
 from jobs.engines.covers import CoverPlan, draw_cover
+from jobs.engines.styles import HOUSE_SEED
 from jobs.engines.tracks import MadeCover, make_cover
 from jobs.formats.svg import SvgRefused, sanitise
 from jobs.make import make
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
+from jobs.styles import find_own_leanings
 from server.errors import Conflict, NotFound, ValidationFailed
-from storage import allowances, database, idempotency, jobs, tracks, users
+from storage import allowances, database, idempotency, jobs, styles, tracks
 from storage.access import Viewer
 from storage.blobs import BlobStore
 from storage.covers import SavedCover, keep_cover, write_saved_cover
 from storage.jobs import JobState
 from storage.rows import new_id
+from storage.styles import Style
 from storage.tracks import Track
+from storage.users import User
 
 SVG = "image/svg+xml"
 
@@ -36,9 +40,22 @@ class DrawnCover:
     mode: str
 
 
-def plan_cover(style_seed: int, track: Track, visual_version: int) -> CoverPlan:
+def plan_cover(owner: User, track: Track, style: Style | None, visual_version: int) -> CoverPlan:
     """What the cover of a track depends on, and all it depends on."""
-    return CoverPlan(style_seed=style_seed, track_seed=track.seed, visual_version=visual_version)
+    leanings = find_own_leanings(style)
+    return CoverPlan(
+        style_seed=HOUSE_SEED if owner.style_seed is None else owner.style_seed,
+        track_seed=track.seed,
+        visual_version=visual_version,
+        motif=None if leanings is None else leanings.motif,
+        flourish=owner.flourish,
+    )
+
+
+async def find_owner_and_style(track: Track) -> tuple[User, Style | None]:
+    """Whose a track is, and the style that it was asked for in."""
+    style = await styles.find_style(track.style_id) if track.style_id else None
+    return await User.get(id=track.user_id), style
 
 
 def cover_key(track_id: UUID, visual_version: int, name: str) -> str:
@@ -53,10 +70,10 @@ async def request_visual_version(viewer: Viewer, track_id: UUID, blobs: BlobStor
     """
     while True:
         track = await tracks.get_own_track(viewer, track_id)
-        owner = await users.User.get(id=track.user_id)
+        owner, style = await find_owner_and_style(track)
         following = track.visual_version + 1
         key = cover_key(track.id, following, "cover.svg")
-        await blobs.put(key, draw_cover(plan_cover(owner.style_seed, track, following)).encode(), SVG)
+        await blobs.put(key, draw_cover(plan_cover(owner, track, style, following)).encode(), SVG)
         async with database.transaction():
             if await tracks.step_visual_version(track.id, following):
                 track.visual_version = following
@@ -147,8 +164,8 @@ async def put_cover(blobs: BlobStore, track_id: UUID, visual_version: int, made:
 
 async def _take(work: Work) -> tuple[CoverPlan, Track]:
     track = await tracks.hold_track(work.lease.subject_id)
-    owner = await users.User.get(id=track.user_id)
-    return plan_cover(owner.style_seed, track, int(work.lease.payload["visual_version"])), track
+    owner, style = await find_owner_and_style(track)
+    return plan_cover(owner, track, style, int(work.lease.payload["visual_version"])), track
 
 
 async def _keep(work: Work, track: Track, visual_version: int, made: MadeCover) -> None:

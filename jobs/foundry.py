@@ -30,6 +30,7 @@ class Foundry:
     order: tuple[str, ...]  # `local` is our own composer
     providers: Mapping[str, MusicProvider]
     preferred_models: Mapping[str, str]
+    has_unlocks: bool = True  # whether what is made may unlock something
     circuits: Circuits = field(default_factory=Circuits)
     meter: MusicMeter = field(default_factory=MusicMeter)
 
@@ -45,7 +46,7 @@ def open_foundry(settings: Settings) -> Foundry:
     keys = settings.music_keys
     providers = {one.name: one(keys[one.name], urls[one.name]) for one in VENDORS if one.name in keys}
     models = {"fal": settings.fal_model, "replicate": settings.replicate_model}
-    foundry = Foundry(settings.music_order, providers, models)
+    foundry = Foundry(settings.music_order, providers, models, settings.style_unlocks_enabled)
     for name in providers:
         metrics.MUSIC_CIRCUIT_OPEN.labels(name).set_function(foundry.circuits.get(name).is_open)
     return foundry

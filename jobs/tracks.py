@@ -12,14 +12,17 @@ from jobs import covers, queue
 from jobs.bridge import wait, wait_beating
 from jobs.engines.covers import CoverPlan
 from jobs.engines.music import Finished, Song, SongPlan
+from jobs.engines.music.prompts import read_plan
+from jobs.engines.styles import steer_song
 from jobs.engines.tracks import FinishedTrack, MadeTrack, finish_track, make_track
 from jobs.make import make
 from jobs.providers import Local, Member, Recording, Remote, SongWish, make_by_chain
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
+from jobs.styles import find_own_leanings
 from jobs.submissions import JobJournal
 from server.errors import Conflict, InsufficientCredits, RateLimited, ValidationFailed
-from storage import allowances, database, idempotency, jobs, styles, tracks, users, wishes
+from storage import allowances, database, idempotency, jobs, tracks, unlocks, wishes
 from storage import credits as ledger
 from storage.access import Viewer
 from storage.assets import Asset, AssetKind, replace_assets
@@ -206,22 +209,28 @@ def _make(work: Work, song: SongPlan, cover: CoverPlan, folder: Path) -> tuple[s
 
 def _wish_of(song: SongPlan) -> SongWish:
     prompt = f"{song.prompt}, {song.style}" if song.style else song.prompt
+    if song.tempo_bpm is not None:
+        brief = read_plan(song)  # in which the prompt's own words come first
+        prompt += f", {brief.tempo_bpm:.0f} bpm, in {brief.key}"
     return SongWish(prompt, song.duration_seconds, has_vocals=song.has_vocals, lyrics=song.lyrics, seed=song.seed)
 
 
 async def _take(work: Work) -> tuple[SongPlan, CoverPlan]:
     track = await tracks.hold_track(work.lease.subject_id)
-    owner = await users.User.get(id=track.user_id)
-    style = await styles.find_style(track.style_id) if track.style_id else None
+    owner, style = await covers.find_owner_and_style(track)
+    leanings = find_own_leanings(style)
+    steer = steer_song(leanings, track.seed) if leanings else None
     song = SongPlan(
         prompt=track.prompt,
         duration_seconds=track.duration_seconds,
         seed=track.seed,
-        style=style.slug if style else None,
+        style=steer.sound if steer else style.slug if style else None,
+        tempo_bpm=steer.tempo_bpm if steer else None,
+        key=steer.key if steer else None,
         has_vocals=track.has_vocals,
         lyrics=track.lyrics,
     )
-    return song, covers.plan_cover(owner.style_seed, track, track.visual_version)
+    return song, covers.plan_cover(owner, track, style, track.visual_version)
 
 
 async def _keep(work: Work, cover: CoverPlan, provider: str, making: Making) -> None:
@@ -234,8 +243,10 @@ async def _keep(work: Work, cover: CoverPlan, provider: str, making: Making) -> 
         await jobs.complete_job(work.lease, {"track_id": track_id})
         await replace_assets(track_id, assets)
         await keep_cover(work.lease.user_id, track_id, cover.visual_version, cover_keys)
-        await tracks.keep_music(track_id, {"provider": provider} | making.told | _music_of(made.song))
         await JobJournal.of(work).end(provider, State.COMPLETE)
+        unlocked = await unlocks.note_completion(work.lease.user_id) if work.foundry.has_unlocks else []
+        known = {"provider": provider, "unlocked": unlocked} | making.told | _music_of(made.song)
+        await tracks.keep_music(track_id, known)
 
 
 async def _put(work: Work, kind: AssetKind, name: str, path: Path, duration_seconds: float | None) -> Asset:

@@ -10,7 +10,7 @@ from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0005_saved_covers")]
+    dependencies = [("storage", "0006_personal_styles")]
 
     initial = False
 

@@ -7,6 +7,7 @@ from schema.covers import CoverMutation, CoverQuery
 from schema.credits import CreditQuery
 from schema.jobs import JobMutation, JobQuery, JobSubscription
 from schema.root import NODES, RootQuery
+from schema.series import SeriesMutation, SeriesQuery
 from schema.styles import StyleQuery
 from schema.tracks import TrackMutation, TrackQuery
 from schema.users import UserMutation, UserQuery
@@ -14,12 +15,12 @@ from schema.webhooks import WebhookMutation, WebhookQuery
 
 
 @strawberry.type
-class Query(RootQuery, UserQuery, TrackQuery, CoverQuery, JobQuery, StyleQuery, CreditQuery, WebhookQuery):
+class Query(RootQuery, UserQuery, TrackQuery, SeriesQuery, CoverQuery, JobQuery, StyleQuery, CreditQuery, WebhookQuery):
     pass
 
 
 @strawberry.type
-class Mutation(UserMutation, TrackMutation, CoverMutation, JobMutation, WebhookMutation):
+class Mutation(UserMutation, TrackMutation, SeriesMutation, CoverMutation, JobMutation, WebhookMutation):
     pass
 
 

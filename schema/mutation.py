@@ -7,9 +7,10 @@ from typing import Any, ParamSpec, TypeVar
 import strawberry
 
 from schema.failures import failure_of
-from server.errors import Refusal
+from server.errors import Refusal, ValidationFailed
 
 MAX_KEY = 255
+MAX_TITLE = 120
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -25,6 +26,13 @@ def mutation(resolver: Callable[P, Awaitable[T]]) -> Any:
             return failure_of(refusal)
 
     return strawberry.mutation(resolver=guarded, description=resolver.__doc__)
+
+
+def check_title(title: str) -> str:
+    """A title without the spaces around it; ValidationFailed when it is none."""
+    if not 1 <= len(title.strip()) <= MAX_TITLE or "\x00" in title:
+        raise ValidationFailed({"title": f"From 1 to {MAX_TITLE} characters"})
+    return title.strip()
 
 
 def find_key_problems(idempotency_key: str | None) -> dict[str, str]:

@@ -8,8 +8,9 @@ from schema.credits import CreditEntry
 from schema.jobs import Job
 from schema.nodes import Node
 from schema.roots import AnyOf
+from schema.series import Series
 from schema.styles import Style
-from schema.tracks import Asset, Series, Track
+from schema.tracks import Asset, Track
 from schema.users import User
 from schema.webhooks import Webhook, WebhookDelivery
 

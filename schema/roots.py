@@ -76,14 +76,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Whole:
-    """A small table, in the order of one column."""
+    """A small table, or the rows of one for which something is true, in the order of one column."""
 
     table: type[Model]
     order: str
+    where: dict[str, Any] = field(default_factory=dict)
 
     async def read(self) -> list[Any]:
         """All of it."""
-        return await self.table.all().order_by(self.order)
+        return await self.table.filter(**self.where).order_by(self.order)
 
 
 Root = One | AnyOf | Page | Whole

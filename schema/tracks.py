@@ -1,4 +1,4 @@
-"""Tracks, their series, covers and files: reading them, asking for them, changing them."""
+"""Tracks, their covers and files: reading them, asking for them, changing them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -20,22 +20,21 @@ from schema.failures import (
     ValidationFailed,
 )
 from schema.jobs import Job
-from schema.mutation import find_key_problems, mutation
+from schema.mutation import check_title, find_key_problems, mutation
 from schema.nodes import Node, node_id
 from schema.pages import After, Connection, First
 from schema.reads import computed, relation
 from schema.roots import One, Page
+from schema.series import Series
 from schema.styles import Style
 from server import errors
-from storage import allowances, assets, covers, jobs, styles, tracks
+from storage import assets, covers, jobs, series, styles, tracks
 from storage.access import OWNER, OWNER_AND_ADMINS
 from storage.lifecycle import State
 from storage.rows import read_id
 
-MAX_TITLE = 120
 TRACK = One(tracks.Track, OWNER_AND_ADMINS, "track")
 TRACKS = Page(tracks.Track, OWNER, {"series_id": "series"})
-SERIES = Page(tracks.Series, OWNER)
 
 
 @strawberry.enum(description="Who may see a share page: nobody, whoever has the link, everybody.")
@@ -83,17 +82,6 @@ class Music:
     beats_seconds: list[float]
 
 
-@strawberry.type(description="A row of tracks that belong together.")
-class Series(Node):
-    rows = (tracks.Series,)
-    door = One(tracks.Series, OWNER, "series")
-
-    id: strawberry.ID = node_id("series")
-    title: str
-    is_default: bool
-    created_at: datetime
-
-
 def _asset(kind: str, description: str) -> Any:
     return relation(lambda: assets.Asset, "id", "track_id", where={"kind": kind}, description=description)
 
@@ -118,7 +106,7 @@ class Track(Node):
     version: int
     job: Job | None = relation(lambda: jobs.Job, "job_id", description="The work that makes it.")
     style: Style | None = relation(lambda: styles.Style, "style_id", description="The style that was asked for.")
-    series: Series | None = relation(lambda: tracks.Series, "series_id", description="The series that it is in.")
+    series: Series | None = relation(lambda: series.Series, "series_id", description="The series that it is in.")
     audio: Asset | None = _asset("MIX", "The mix, playable everywhere; null until the track is complete.")
     master: Asset | None = _asset("MASTER", "The mix as a WAV file.")
     midi: Asset | None = _asset("MIDI", "The score as a MIDI file, where we composed it.")
@@ -156,6 +144,12 @@ class Track(Node):
         """Who made the music, such as `local` or `fal`; null until the track is complete."""
         return None if root.music is None else root.music.get("provider", "local")
 
+    @computed("music")
+    @staticmethod
+    def unlocked(root: Any) -> list[str]:
+        """The slugs of what its completion unlocked for you, so that a screen can celebrate."""
+        return [] if root.music is None else root.music.get("unlocked", [])
+
     @computed("slug")
     @staticmethod
     def share_url(root: Any, info: Info) -> str:
@@ -178,11 +172,6 @@ class TrackUpdated:
 @strawberry.type(description="The track is gone.")
 class TrackDeleted:
     id: strawberry.ID
-
-
-@strawberry.type(description="The series is there.")
-class SeriesCreated:
-    series: Series
 
 
 @strawberry.type(description="The cover is drawn; its pictures follow from the job.")
@@ -208,11 +197,7 @@ class UpdateTrackInput:
     track_id: strawberry.ID
     title: str | None = None
     visibility: Visibility | None = None
-
-
-@strawberry.input
-class CreateSeriesInput:
-    title: str
+    series_id: strawberry.ID | None = strawberry.field(default=None, description="Where it goes on.")
 
 
 CreateTrackResult = Annotated[
@@ -221,7 +206,6 @@ CreateTrackResult = Annotated[
 ]
 UpdateTrackResult = Annotated[TrackUpdated | ValidationFailed | NotFound, strawberry.union("UpdateTrackResult")]
 DeleteTrackResult = Annotated[TrackDeleted | NotFound | Conflict, strawberry.union("DeleteTrackResult")]
-CreateSeriesResult = Annotated[SeriesCreated | ValidationFailed | RateLimited, strawberry.union("CreateSeriesResult")]
 IncrementVisualVersionResult = Annotated[
     VisualVersionIncremented | NotFound, strawberry.union("IncrementVisualVersionResult")
 ]
@@ -239,10 +223,6 @@ class TrackQuery:
     ) -> Connection[Track]:
         return await TRACKS.read(info.context, first, after, series_id=series_id)
 
-    @strawberry.field(description="Your series, newest first.", metadata={"reads": SERIES})
-    async def series(self, info: Info, first: First, after: After = None) -> Connection[Series]:
-        return await SERIES.read(info.context, first, after)
-
 
 @strawberry.type
 class TrackMutation:
@@ -258,11 +238,13 @@ class TrackMutation:
 
     @mutation
     async def update_track(self, info: Info, input: UpdateTrackInput) -> UpdateTrackResult | None:  # noqa: A002 - the API's name
-        """Change a track's title, or who may see its share page."""
+        """Change a track's title, the series that it is in, or who may see its share page."""
         track = await tracks.get_own_track(info.context.viewer, read_id("track", input.track_id))
-        title = None if input.title is None else _check_title(input.title)
+        title = None if input.title is None else check_title(input.title)
         visibility = None if input.visibility is None else input.visibility.value
-        return TrackUpdated(track=Track.of(await tracks.update_track(track, title=title, visibility=visibility)))
+        series_id = None if input.series_id is None else read_id("series", input.series_id)
+        changed = await tracks.update_track(track, title=title, visibility=visibility, series_id=series_id)
+        return TrackUpdated(track=Track.of(changed))
 
     @mutation
     async def delete_track(self, info: Info, track_id: strawberry.ID) -> DeleteTrackResult | None:
@@ -272,14 +254,6 @@ class TrackMutation:
             raise errors.Conflict("The track is being made; cancel its job first")
         await tracks.delete_track(track)
         return TrackDeleted(id=track_id)
-
-    @mutation
-    async def create_series(self, info: Info, input: CreateSeriesInput) -> CreateSeriesResult | None:  # noqa: A002 - the API's name
-        """Begin a series."""
-        user_id, title = info.context.viewer.require_user(), _check_title(input.title)
-        await allowances.spend(allowances.SERIES, user_id)
-        row = await tracks.Series.create(user_id=user_id, title=title)
-        return SeriesCreated(series=Series.of(row))
 
     @mutation
     async def increment_visual_version(
@@ -310,9 +284,3 @@ def _read_wish(given: CreateTrackInput) -> TrackWish:
         series_id=ids["series"],
         seed=given.seed,
     )
-
-
-def _check_title(title: str) -> str:
-    if not 1 <= len(title.strip()) <= MAX_TITLE or "\x00" in title:
-        raise errors.ValidationFailed({"title": f"From 1 to {MAX_TITLE} characters"})
-    return title.strip()

@@ -1,27 +1,28 @@
 """People: signing up, logging in and out, and who one is."""
 
 import re
-import secrets
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
-from jobs.engines.covers import accent_hue
+from jobs.styles import new_look
 from schema.context import Context, Info
 from schema.failures import Conflict, NotAllowed, ValidationFailed
 from schema.mutation import mutation
 from schema.nodes import Node, node_id
+from schema.reads import computed, relation
 from schema.roots import One
+from schema.styles import Style
+from schema.unlocks import Flourish, Unlock, list_unlocks
 from server import errors
-from storage import passwords, tokens, users
+from storage import passwords, styles, tokens, unlocks, users
 from storage.access import SELF
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
 PASSWORD_LENGTHS = range(8, 129)
 MAX_DISPLAY_NAME = 80
-MAX_STYLE_SEED = 2**31 - 1
 VIEWER = One(users.User, SELF)
 
 
@@ -48,9 +49,19 @@ class User(Node):
     role: Role
     plan: Plan
     credits: int
-    style_seed: int
+    style_seed: int | None
     accent_hue: int
     created_at: datetime
+    style: Style | None = relation(
+        lambda: styles.Style, "id", "user_id", description="The style that comes of the seed; null without one."
+    )
+    flourish: Flourish | None = strawberry.field(description="What is drawn over the covers that are made from now on.")
+
+    @computed("unlocks")
+    @staticmethod
+    def unlocks(root: Any, info: Info) -> list[Unlock]:
+        """All that can be earned, whether it is yet or not; none where the studio has switched it off."""
+        return list_unlocks(root.unlocks) if info.context.settings.style_unlocks_enabled else []
 
 
 @strawberry.type(description="Being logged in: an access token for requests, a refresh token for the next session.")
@@ -84,9 +95,21 @@ class RefreshSessionInput:
     refresh_token: str
 
 
+@strawberry.type(description="The account as it is now.")
+class FlourishChosen:
+    viewer: User
+
+
+@strawberry.input
+class ChooseFlourishInput:
+    flourish: Flourish | None = strawberry.field(default=None, description="Null: none.")
+
+
 SignUpResult = Annotated[Session | ValidationFailed | Conflict, strawberry.union("SignUpResult")]
 LogInResult = Annotated[Session | NotAllowed, strawberry.union("LogInResult")]
 RefreshSessionResult = Annotated[Session | NotAllowed, strawberry.union("RefreshSessionResult")]
+
+ChooseFlourishResult = Annotated[FlourishChosen | NotAllowed, strawberry.union("ChooseFlourishResult")]
 
 
 @strawberry.type
@@ -102,15 +125,14 @@ class UserMutation:
     async def sign_up(self, info: Info, input: SignUpInput) -> SignUpResult | None:  # noqa: A002 - the API's name
         """Open an account, and log it in."""
         _check_sign_up(input)
-        settings, email, style_seed = info.context.settings, _normal(input.email), secrets.randbelow(MAX_STYLE_SEED)
+        settings, email = info.context.settings, _normal(input.email)
         user = await users.create_user(
             email=email,
             password_hash=await passwords.hash_password(input.password),
             display_name=input.display_name.strip(),
             role="admin" if email in {_normal(name) for name in settings.libretto_admin_emails} else "user",
             credits_granted=settings.credits_at_sign_up,
-            style_seed=style_seed,
-            accent_hue=accent_hue(style_seed),
+            look=new_look(has_seed=settings.style_seed_enabled),
         )
         return _show(info.context, await users.open_session(user, days=settings.refresh_token_days))
 
@@ -145,6 +167,15 @@ class UserMutation:
             await users.revoke_session(viewer.session_id)
             info.context.hub.end_session(viewer.session_id)
         return LoggedOut(session_ended=True)
+
+    @mutation
+    async def choose_flourish(self, info: Info, input: ChooseFlourishInput) -> ChooseFlourishResult | None:  # noqa: A002 - the API's name
+        """Choose what is drawn over your covers from now on, of what you have unlocked."""
+        user_id = info.context.viewer.require_user()
+        if not info.context.settings.style_unlocks_enabled:
+            raise errors.FeatureOff("Nothing can be unlocked in this studio")
+        flourish = None if input.flourish is None else input.flourish.value
+        return FlourishChosen(viewer=User.of(await unlocks.choose_flourish(user_id, flourish)))
 
 
 def _show(context: Context, grant: users.Grant) -> Session:

@@ -7,7 +7,7 @@ from uuid import UUID
 from rich.console import Console
 from rich.table import Column, Table
 
-from jobs import broker
+from jobs import broker, styles
 from jobs.queue import QUEUES
 from server.errors import LibrettoError
 from storage import jobs, users
@@ -114,6 +114,15 @@ async def change_user(given: Namespace, console: Console) -> int:
     if given.grant:
         await grant_credits(user.id, given.grant)
     console.print(f"{user.email}: {user.role}, {user.plan}, {user.credits + (given.grant or 0)} credits")
+    return 0
+
+
+async def backfill_style_seeds(given: Namespace, console: Console) -> int:
+    """Give every account without one a style seed, and the style that comes of it."""
+    if given.dry_run:
+        console.print(f"{await users.count_without_style()} accounts lack a style of their own")
+    else:
+        console.print(f"{await styles.backfill_style_seeds()} accounts were given a style of their own")
     return 0
 
 

@@ -55,7 +55,7 @@ class Web:
                 WebSocketRoute("/graphql", self.sockets),
                 *self.health.routes(),
                 *transfers.routes(resources.blobs),
-                *pages.routes(resources),
+                *pages.routes(resources, gatekeeper),
             ],
             middleware=middleware(origins),
             lifespan=self._live,

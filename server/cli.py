@@ -93,7 +93,11 @@ def _add_job_commands(parser: argparse.ArgumentParser) -> None:
 
 def _add_user_commands(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=20)
-    change = parser.add_subparsers(metavar="ACTION").add_parser("change", help="give a role, a plan or credits")
+    commands = parser.add_subparsers(metavar="ACTION")
+    backfill = commands.add_parser("backfill-style-seeds", help="give a style to every account that has none")
+    backfill.add_argument("--dry-run", action="store_true", help="only say how many there are")
+    backfill.set_defaults(command=_chore("backfill_style_seeds"))
+    change = commands.add_parser("change", help="give a role, a plan or credits")
     change.add_argument("email")
     change.add_argument("--role", choices=("user", "admin"))
     change.add_argument("--plan", choices=("free", "pro"))

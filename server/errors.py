@@ -69,6 +69,12 @@ class FeatureOff(NotAllowed):
     code = "FEATURE_OFF"
 
 
+class Locked(NotAllowed):
+    """This is not unlocked yet."""
+
+    code = "LOCKED"
+
+
 class Unauthenticated(Refusal):
     """Log in first: send the header `Authorization: Bearer` with an access token."""
 

@@ -16,7 +16,8 @@ from server.http import JSON, Reply, read_headers
 from server.logs import bound_contextvars, get_logger, new_request_id
 from server.origins import Origins, preflight_headers
 
-ROUTES = {"graphql", "healthz", "readyz", "metrics", "media", "share", "embed", "oembed", "policy"}
+ROUTES = {"graphql", "healthz", "readyz", "metrics", "media", "share", "embed", "oembed", "policy", "tokens.json"}
+TOLD_FIRST = {"/graphql", "/tokens.json"}  # where a page elsewhere may send more than a plain GET
 
 log = get_logger(__name__)
 _level = logging.getLogger(__name__)  # asking it costs a seventieth of a line that nobody reads
@@ -112,7 +113,7 @@ class CrossOrigin:
             await send(message)
 
         asks_first = {b"origin", b"access-control-request-method"} <= headers.keys()
-        if scope["method"] == "OPTIONS" and scope["path"] == "/graphql" and asks_first:
+        if scope["method"] == "OPTIONS" and scope["path"] in TOLD_FIRST and asks_first:
             problems = self._origins.find_problems(headers)
             words = f"Disallowed CORS {', '.join(problems)}" if problems else "OK"
             response = PlainTextResponse(words, 400 if problems else 200, preflight_headers())

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from server.errors import NotAllowed, Unauthenticated
@@ -38,6 +39,7 @@ class Viewer:
 
 
 ANONYMOUS = Viewer()
+NOBODY = UUID(int=0)  # owns nothing
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Scope:
     owner_column: str | None  # None: all rows are alike
     admins_see_all: bool = False
     only_admins: bool = False
+    shows_unowned: bool = False  # rows without an owner are everybody's
 
     def binds(self, viewer: Viewer) -> bool:
         """Whether the viewer sees only some of the rows."""
@@ -58,18 +61,28 @@ class Scope:
             viewer.require_admin()
         if self.owner_column is None:
             return []
+        if self.shows_unowned:
+            return [viewer.user_id or NOBODY]
         user_id = viewer.require_user()
         return [user_id] if self.binds(viewer) else []
+
+    def write_condition(self, place: int) -> str:
+        """The rule in SQL that binds the owner: the parameter at this place is of `values`."""
+        owned = f'"{self.owner_column}" = ${place}'
+        return f'("{self.owner_column}" IS NULL OR {owned})' if self.shows_unowned else owned
 
     def restrict(self, query: QuerySet[Any], viewer: Viewer) -> QuerySet[Any]:
         """The query, narrowed to what the viewer may see; raises Unauthenticated as `values` does."""
         for value in self.values(viewer):
-            query = query.filter(**{str(self.owner_column): value})
+            rules: list[dict[str, Any]] = [{str(self.owner_column): value}]
+            rules += [{f"{self.owner_column}__isnull": True}] if self.shows_unowned else []
+            query = query.filter(Q(*(Q(**rule) for rule in rules), join_type="OR"))
         return query
 
 
 EVERYBODY = Scope(None)
 ADMINS = Scope(None, only_admins=True)
 OWNER = Scope("user_id")
+OWNER_OR_UNOWNED = Scope("user_id", shows_unowned=True)
 OWNER_AND_ADMINS = Scope("user_id", admins_see_all=True)
 SELF = Scope("id")

@@ -20,6 +20,7 @@ ROW_MODULES = (
     "storage.users",
     "storage.credits",
     "storage.styles",
+    "storage.series",
     "storage.tracks",
     "storage.covers",
     "storage.assets",

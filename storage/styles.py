@@ -1,13 +1,13 @@
-"""Styles: the catalogue of sounds that a track can be made in."""
+"""Styles: the catalogue of sounds that a track can be made in, and each person's own, which comes of their seed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID, uuid5
 
 from tortoise import fields
-from tortoise.migrations.constraints import UniqueConstraint
+from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 from storage import database
-from storage.rows import Row
+from storage.rows import Row, new_id
 
 CATALOGUE_NAMESPACE = UUID("6d0f5c5e-6d1c-4b7c-9a5e-6c6962726574")  # so that a style has the same id everywhere
 
@@ -27,16 +27,30 @@ CATALOGUE: tuple[tuple[str, str, str], ...] = (
 )
 
 
-class Style(Row):
-    """A style of the catalogue."""
+OWN_SLUG, OWN_NAME = "me", "My style"
+OWN_DESCRIPTION = "What your seed leans to: colours, a motif, a tempo, three keys and the instruments"
 
+
+class Style(Row):
+    """A style: of the catalogue, or with an owner their own."""
+
+    user_id: UUID | None = fields.UUIDField(null=True)
+    seed: int | None = fields.IntField(null=True)  # what an own style leans to, read as `leanings_version` says
+    leanings_version: int | None = fields.SmallIntField(null=True)
     slug = fields.CharField(max_length=40)
     name = fields.CharField(max_length=80)
     description = fields.CharField(max_length=280)
 
     class Meta:
         table = "styles"
-        constraints = (UniqueConstraint(fields=("slug",), name="styles_slug_key"),)
+        constraints = (
+            UniqueConstraint(fields=("slug",), name="styles_catalogue_slug_key", condition="user_id IS NULL"),
+            UniqueConstraint(fields=("user_id",), name="styles_user_key"),
+            CheckConstraint(
+                check="(user_id IS NULL) = (seed IS NULL) AND (user_id IS NULL) = (leanings_version IS NULL)",
+                name="styles_own_has_seed",
+            ),
+        )
 
 
 def style_id(slug: str) -> UUID:
@@ -58,5 +72,32 @@ async def write_catalogue(catalogue: Iterable[tuple[str, str, str]] = CATALOGUE)
 
 
 async def find_style(row_id: UUID) -> Style | None:
-    """A style of the catalogue; everybody may see them all."""
+    """The style of a track, whose maker was allowed to choose it."""
     return await Style.get_or_none(id=row_id)
+
+
+async def find_catalogue_style(slug: str) -> Style | None:
+    """A style that everybody may see."""
+    return await Style.get_or_none(slug=slug, user_id__isnull=True)
+
+
+async def find_own_style(user_id: UUID) -> Style | None:
+    """The style of somebody's own."""
+    return await Style.get_or_none(user_id=user_id)
+
+
+async def create_own_styles(seeds: Sequence[tuple[UUID, int]], *, leanings_version: int) -> int:
+    """Give these people the styles of their seeds, unless they have one; how many had none."""
+    written = await database.fetch(
+        "INSERT INTO styles (id, user_id, seed, leanings_version, slug, name, description, created_at)"
+        " SELECT id, user_id, seed, $4, $5, $6, $7, now() FROM unnest($1::uuid[], $2::uuid[], $3::int[])"
+        " AS new (id, user_id, seed) ON CONFLICT (user_id) DO NOTHING RETURNING id",
+        [new_id() for _ in seeds],
+        [user_id for user_id, _ in seeds],
+        [seed for _, seed in seeds],
+        leanings_version,
+        OWN_SLUG,
+        OWN_NAME,
+        OWN_DESCRIPTION,
+    )
+    return len(written)

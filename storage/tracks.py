@@ -1,4 +1,4 @@
-"""Tracks, and the series that they are made in."""
+"""Tracks: what was asked for, and what came of it."""
 
 import secrets
 from datetime import datetime
@@ -16,21 +16,6 @@ from storage import database
 from storage.access import Viewer
 from storage.lifecycle import State
 from storage.rows import Row
-
-DEFAULT_SERIES_TITLE = "My tracks"
-
-
-class Series(Row):
-    """A row of tracks that belong together."""
-
-    user_id = fields.UUIDField()
-    title = fields.CharField(max_length=120)
-    is_default = fields.BooleanField(default=False)
-
-    class Meta:
-        table = "series"
-        indexes = (Index(fields=("user_id", "id"), name="series_user"),)
-        constraints = (UniqueConstraint(fields=("user_id",), name="series_one_default", condition="is_default"),)
 
 
 class Track(Row):
@@ -98,11 +83,6 @@ async def hold_track(track_id: UUID | None) -> Track:
     return await Track.get(id=track_id)
 
 
-async def create_default_series(user_id: UUID) -> Series:
-    """The first series of a new account."""
-    return await Series.create(user_id=user_id, title=DEFAULT_SERIES_TITLE, is_default=True)
-
-
 def new_slug() -> str:
     """A share link's name: 128 random bits, so that it cannot be guessed."""
     return secrets.token_urlsafe(16)
@@ -132,13 +112,24 @@ async def keep_music(track_id: UUID, music: dict[str, object]) -> None:
     await database.fetch("UPDATE tracks SET music = $2 WHERE id = $1", track_id, orjson.dumps(music).decode())
 
 
-async def update_track(track: Track, *, title: str | None, visibility: str | None) -> Track:
-    """Change what is given; the rest stays."""
-    await database.fetch(
-        "UPDATE tracks SET title = coalesce($2, title), visibility = coalesce($3, visibility), version = version + 1"
-        " WHERE id = $1",
+async def update_track(
+    track: Track, *, title: str | None = None, visibility: str | None = None, series_id: UUID | None = None
+) -> Track:
+    """Change what is given, the rest stays; NotFound when there is no such series of the owner's, or no track any more.
+
+    The series is held first, so that nobody deletes it with this track left out.
+    """
+    changed = await database.fetch(
+        "WITH chosen AS (SELECT id FROM series WHERE id = $4 AND user_id = $5 FOR KEY SHARE)"
+        " UPDATE tracks SET title = coalesce($2, title), visibility = coalesce($3, visibility),"
+        " series_id = coalesce((SELECT id FROM chosen), series_id), version = version + 1"
+        " WHERE id = $1 AND ($4::uuid IS NULL OR EXISTS (SELECT FROM chosen)) RETURNING id",
         track.id,
         title,
         visibility,
+        series_id,
+        track.user_id,
     )
+    if not changed:
+        raise NotFound("There is no such track" if series_id is None else "There is no such track or series")
     return await Track.get(id=track.id)

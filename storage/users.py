@@ -3,8 +3,10 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from tortoise import fields
@@ -16,8 +18,10 @@ from server.errors import Conflict, TokenExpired, TokenInvalid
 from storage import database, events
 from storage.credits import grant_credits
 from storage.rows import Row, new_id
-from storage.tracks import create_default_series
+from storage.series import create_default_series
+from storage.styles import create_own_styles
 
+LACKS_STYLE = "NOT EXISTS (SELECT FROM styles WHERE styles.user_id = users.id)"  # which nobody without a seed has
 REFRESH_GRACE_SECONDS = 10  # two tabs, or an answer that was lost, may show the old token once more
 
 
@@ -30,8 +34,10 @@ class User(Row):
     role = fields.CharField(max_length=8, default="user")
     plan = fields.CharField(max_length=8, default="free")
     credits = fields.IntField(default=0)
-    style_seed = fields.IntField()
+    style_seed: int | None = fields.IntField(null=True)
     accent_hue = fields.SmallIntField()
+    flourish = fields.CharField(max_length=20, null=True)
+    unlocks: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)  # as `storage.unlocks` says
 
     class Meta:
         table = "users"
@@ -58,6 +64,15 @@ class Session(Row):
 
 
 @dataclass(frozen=True)
+class Look:
+    """What the style system gives an account; without a seed it has no style of its own."""
+
+    style_seed: int | None
+    accent_hue: int
+    leanings_version: int
+
+
+@dataclass(frozen=True)
 class Grant:
     """A session as it stands after a log-in or a refresh, with the only copy of its refresh token."""
 
@@ -73,10 +88,9 @@ async def create_user(
     display_name: str,
     role: str,
     credits_granted: int,
-    accent_hue: int,
-    style_seed: int,
+    look: Look,
 ) -> User:
-    """A new account with its first credits and its default series; Conflict if the address is taken."""
+    """A new account with its first credits, its default series and its style; Conflict if the address is taken."""
     try:
         async with database.transaction():
             user = await User.create(
@@ -84,10 +98,12 @@ async def create_user(
                 password_hash=password_hash,
                 display_name=display_name,
                 role=role,
-                style_seed=style_seed,
-                accent_hue=accent_hue,
+                style_seed=look.style_seed,
+                accent_hue=look.accent_hue,
             )
             await create_default_series(user.id)
+            if look.style_seed is not None:
+                await create_own_styles([(user.id, look.style_seed)], leanings_version=look.leanings_version)
             if credits_granted:
                 await grant_credits(user.id, credits_granted)
                 user.credits = credits_granted
@@ -109,6 +125,33 @@ async def is_pro(user_id: UUID) -> bool:
 async def find_owner(user_id: UUID) -> User | None:
     """The account that made what is shared; show no more of it than its name and colour."""
     return await User.get_or_none(id=user_id)
+
+
+async def hold_without_style(limit: int) -> list[tuple[UUID, int | None]]:
+    """Some accounts that lack a style of their own, with their seeds, held until the transaction at hand ends."""
+    rows = await database.fetch(
+        f"SELECT id, style_seed FROM users WHERE {LACKS_STYLE} ORDER BY id LIMIT $1 FOR NO KEY UPDATE",  # noqa: S608 - our own text
+        limit,
+    )
+    return [(row["id"], row["style_seed"]) for row in rows]
+
+
+async def count_without_style() -> int:
+    """How many accounts lack a style of their own, and most likely a seed."""
+    (row,) = await database.read(f"SELECT count(*) AS count FROM users WHERE {LACKS_STYLE}")  # noqa: S608 - our own text
+    return int(row["count"])
+
+
+async def write_seeds(seeds: Sequence[tuple[UUID, int, int]]) -> None:
+    """Give accounts without one their seed and its hue; a seed that is there stays."""
+    await database.fetch(
+        "UPDATE users SET style_seed = new.seed, accent_hue = new.hue"
+        " FROM unnest($1::uuid[], $2::int[], $3::int[]) AS new (id, seed, hue)"
+        " WHERE users.id = new.id AND style_seed IS NULL",
+        [user_id for user_id, _, _ in seeds],
+        [seed for _, seed, _ in seeds],
+        [hue for _, _, hue in seeds],
+    )
 
 
 async def open_session(user: User, *, days: int) -> Grant:

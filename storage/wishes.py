@@ -8,16 +8,17 @@ from storage.rows import new_id
 from storage.tracks import Track
 
 # Too few credits, a style or a series that is not there: then `charged` is empty, and nothing is written. Who comes
-# while another spends waits for the account's row and sees what is left of it.
+# while another spends waits for the account's row and sees what is left of it. A series that is chosen is held, so that
+# nobody deletes it with this track left out.
 WRITE = """
 WITH chosen AS (
     SELECT coalesce(
-        (SELECT id FROM series WHERE id = $3 AND user_id = $1),
+        (SELECT id FROM series WHERE id = $3 AND user_id = $1 FOR KEY SHARE),
         (SELECT id FROM series WHERE $3::uuid IS NULL AND user_id = $1 AND is_default)) AS series_id
 ), charged AS (
     UPDATE users SET credits = credits - $2 FROM chosen
     WHERE users.id = $1 AND credits >= $2 AND ($3::uuid IS NULL OR series_id IS NOT NULL)
-        AND ($4::uuid IS NULL OR EXISTS (SELECT FROM styles WHERE styles.id = $4))
+        AND ($4::uuid IS NULL OR EXISTS (SELECT FROM styles WHERE styles.id = $4 AND coalesce(user_id, $1) = $1))
     RETURNING series_id
 ), held AS (
     INSERT INTO credit_entries (id, user_id, job_id, round, kind, available_delta, held_delta, created_at)
@@ -73,7 +74,7 @@ async def write_track(
 async def find_unknown(user_id: UUID, *, style_id: UUID | None, series_id: UUID | None) -> dict[str, str]:
     """What is not there of what a wish names, by field."""
     row = await database.fetch_one(
-        "SELECT EXISTS (SELECT FROM styles WHERE id = $2) AS style,"
+        "SELECT EXISTS (SELECT FROM styles WHERE id = $2 AND coalesce(user_id, $1) = $1) AS style,"
         " EXISTS (SELECT FROM series WHERE id = $3 AND user_id = $1) AS series",
         user_id,
         style_id,

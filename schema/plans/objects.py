@@ -23,7 +23,7 @@ from strawberry.types.field import StrawberryField
 from schema.plans.choices import Choice, Chooser
 from schema.plans.shapes import Code, null_or
 from schema.plans.sources import Source, Uncovered
-from schema.reads import Computed, NodeId, Relation
+from schema.reads import Computed, Figure, NodeId, Relation
 
 
 class Objects:
@@ -116,6 +116,8 @@ class Objects:
         reads = declared.metadata.get("reads")
         if isinstance(reads, NodeId):
             return f"{reads.kind + '_'!r} + {source.column('id')}.hex"
+        if isinstance(reads, Figure):
+            return self.show(definition.type, choice, source.figure(reads))
         if reads is None and declared.base_resolver is None:
             return self.show(definition.type, choice, source.column(declared.python_name))
         if not isinstance(reads, Computed) or declared.base_resolver is None:

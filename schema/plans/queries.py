@@ -75,7 +75,7 @@ def compile_door(objects: Objects, type_name: str, choice: Choice, door: One, vi
     """The statement of one row, and its shape; the viewer's access rule is part of the statement."""
     statement = Statement()
     shape = objects.write_row(type_name, choice, Joined(statement, door.table, BOTTOM))
-    parts = [f'"{door.scope.owner_column}" = $1'] if door.scope.binds(viewer) else []
+    parts = [door.scope.write_condition(1)] if door.scope.binds(viewer) else []
     parts += [f"id = ${len(parts) + 1}"] if door.kind is not None else []
     sql = select(statement, BOTTOM, rows_of(door.table, parts))
     return Door(sql, objects.code.finish(shape), door)
@@ -107,7 +107,9 @@ def _run_whole(objects: Objects, definition: GraphQLField, choice: Choice, reads
     statement = Statement()
     source = Joined(statement, reads.table, BOTTOM)
     shape = objects.code.finish(objects.write_row(str(get_named_type(definition.type)), choice, source))
-    sql = select(statement, BOTTOM, rows_of(reads.table), f'ORDER BY {BOTTOM}."{reads.order}"')
+    sql = select(
+        statement, BOTTOM, rows_of(reads.table, conditions_of(reads.where)), f'ORDER BY {BOTTOM}."{reads.order}"'
+    )
 
     async def run(context: Context, bound: Bound) -> Any:
         info = Info(context)
@@ -123,11 +125,11 @@ def _run_page(
     statement.column(BOTTOM, "id")  # first, for the cursors
     connection = str(get_named_type(definition.type))
     shape = objects.code.finish(_write_connection(objects, connection, choice, reads.table, statement))
-    owner = [str(reads.scope.owner_column)] if reads.scope.binds(viewer) else []
+    owner = [reads.scope.write_condition(2)] if reads.scope.binds(viewer) else []
     statements: dict[tuple[tuple[str, ...], bool], str] = {}
 
     def write(given: tuple[str, ...], *, is_behind: bool) -> str:
-        parts = [f'"{column}" = ${number}' for number, column in enumerate([*owner, *given], 2)]
+        parts = owner + [f'"{column}" = ${number}' for number, column in enumerate(given, 2 + len(owner))]
         parts += [f"id < ${len(parts) + 2}"] if is_behind else []
         rows = rows_of(reads.table, [*conditions_of(reads.where), *parts], "ORDER BY id DESC LIMIT $1")
         return select(statement, BOTTOM, rows, f"ORDER BY {BOTTOM}.id DESC")

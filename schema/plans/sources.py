@@ -16,7 +16,7 @@ from tortoise.models import Model
 
 from schema.plans.shapes import null_or
 from schema.plans.statements import Statement
-from schema.reads import Relation
+from schema.reads import Figure, Relation
 
 FROM_JSON = {UUID: "UUID", datetime: "moment", float: "float"}
 
@@ -34,6 +34,10 @@ class Source(Protocol):
 
     def column(self, name: str) -> str:
         """The code that reads a column."""
+        ...
+
+    def figure(self, figure: Figure) -> str:
+        """The code that reads a figure."""
         ...
 
     def join_one(self, relation: Relation) -> tuple[str, "Source"]:
@@ -57,6 +61,10 @@ class Joined:
         """See Source."""
         code = f"r[{self.statement.column(self.alias, name)}]"
         return null_or(code, f"loads({code})") if isinstance(_field(self.table, name), JSONField) else code
+
+    def figure(self, figure: Figure) -> str:
+        """See Source."""
+        return f"r[{self.statement.figure(figure, self.alias)}]"
 
     def join_one(self, relation: Relation) -> tuple[str, Source]:
         """See Source."""
@@ -89,6 +97,10 @@ class Listed:
         reader = None if isinstance(kind, JSONField) else FROM_JSON.get(kind.field_type)
         return code if reader is None else null_or(code, f"{reader}({code})")
 
+    def figure(self, figure: Figure) -> NoReturn:
+        """See Source."""
+        raise Uncovered(f"{figure.expression} below a list of {self.table.__name__}")
+
     def join_one(self, relation: Relation) -> NoReturn:
         """See Source."""
         raise Uncovered(f"{relation.table().__name__} below a list of {self.table.__name__}")
@@ -102,6 +114,10 @@ class AtHand:
     def column(self, name: str) -> str:
         """See Source."""
         return f"r.{name}"
+
+    def figure(self, figure: Figure) -> NoReturn:
+        """See Source."""
+        raise NeedsRow(f"{figure.expression} of what is at hand")
 
     def join_one(self, relation: Relation) -> NoReturn:
         """See Source."""

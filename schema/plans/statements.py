@@ -6,7 +6,7 @@ from typing import Any
 from tortoise.migrations.constraints import UniqueConstraint
 from tortoise.models import Model
 
-from schema.reads import Relation
+from schema.reads import Figure, Relation
 
 
 def table_of(model: type[Model]) -> str:
@@ -20,6 +20,7 @@ class Statement:
     def __init__(self) -> None:
         self._columns: list[str] = []
         self._joins: list[str] = []
+        self._figures: list[tuple[str, int]] = []  # the SQL of each, and the place of the id that it is of
         self._aliases = 0
 
     def column(self, alias: str, name: str) -> int:
@@ -53,6 +54,13 @@ class Statement:
         )
         return f"all_{alias}.rows"
 
+    def figure(self, figure: Figure, parent: str) -> int:
+        """The place of a figure in the record, counted from its end."""
+        asked = figure.write("each.id"), self.column(parent, "id")
+        if asked not in self._figures:
+            self._figures.append(asked)
+        return -1 - self._figures.index(asked)
+
     def new_alias(self, prefix: str = "t") -> str:
         """A name that nothing else in the statement has."""
         self._aliases += 1
@@ -65,6 +73,25 @@ class Statement:
     @property
     def joins(self) -> str:
         return " ".join(self._joins)
+
+    def select(self, source: str, order: str) -> str:
+        """The statement over what it reads from.
+
+        A figure is taken once for each row that it is of, and not for each of those that lead there: a hundred tracks
+        of one large series would count its tracks a hundred times.
+        """
+        if not self._figures:
+            return f"SELECT {self.columns} {source} {order}".strip()
+        named = ", ".join(f"{sql} AS c{place}" for place, sql in enumerate(self._columns))
+        shown = f"SELECT {named}, row_number() OVER ({order}) AS place {source}"
+        columns = [f"c{place}" for place in range(len(self._columns))]
+        columns += [f"f{place}.figure" for place in reversed(range(len(self._figures)))]
+        parts = [f"shown AS MATERIALIZED ({shown})"]
+        for place, (sql, key) in enumerate(self._figures):
+            each = f"SELECT DISTINCT c{key} AS id FROM shown"  # noqa: S608 - from declarations
+            parts.append(f"f{place} AS MATERIALIZED (SELECT each.id, figure FROM ({each}) each, LATERAL ({sql}) one)")  # noqa: S608 - as above
+        joins = [f"LEFT JOIN f{place} ON f{place}.id = c{key}" for place, (_, key) in enumerate(self._figures)]
+        return f"WITH {', '.join(parts)} SELECT {', '.join(columns)} FROM shown {' '.join(joins)} ORDER BY place"  # noqa: S608 - from declarations
 
 
 def is_unique(relation: Relation) -> bool:
@@ -92,12 +119,12 @@ def conditions(relation: Relation, alias: str, parent: str) -> str:
 
 def conditions_of(where: Mapping[str, Any]) -> list[str]:
     """What is true of all rows that are declared so."""
-    return [f'"{name}" = {_literal(value)}' for name, value in where.items()]
+    return [f'"{name}" IS NULL' if value is None else f'"{name}" = {_literal(value)}' for name, value in where.items()]
 
 
 def select(statement: Statement, alias: str, rows: str, order: str = "") -> str:
     """The whole statement over the rows at the bottom."""
-    return f"SELECT {statement.columns} FROM ({rows}) {alias} {statement.joins} {order}".strip()  # noqa: S608 - from declarations
+    return statement.select(f"FROM ({rows}) {alias} {statement.joins}", order)
 
 
 def rows_of(table: type[Model], parts: Sequence[str] = (), order: str = "") -> str:

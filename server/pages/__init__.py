@@ -4,7 +4,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from server.pages import oembed, tracks
+from server.auth import Gatekeeper
+from server.pages import oembed, tokens, tracks
 from server.pages.answers import PUBLIC_SECONDS, SAFE_HEADERS, Page, show
 from server.pages.markup import element, fill
 from server.pages.shares import Share, Shares
@@ -19,7 +20,8 @@ ROBOTS = "User-agent: *\nDisallow: /graphql\n"  # scrapers must reach covers and
 class Pages:
     """The public pages over the open resources."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, gatekeeper: Gatekeeper) -> None:
+        self._gatekeeper = gatekeeper
         self._base_url = resources.settings.base_url
         self._shares = Shares(resources.blobs, self._base_url)
 
@@ -62,6 +64,10 @@ class Pages:
         """What may be made and shared here."""
         return show(request, Page("Content policy · Libretto", fill("policy.html")))
 
+    async def tokens(self, request: Request) -> Response:
+        """Our colours and measures, or a style's, for other people's tools."""
+        return await tokens.answer(request, self._gatekeeper)
+
     async def robots(self, _request: Request) -> Response:
         """What crawlers may ask for."""
         return PlainTextResponse(ROBOTS, headers=SAFE_HEADERS | {"Cache-Control": "public, max-age=3600"})
@@ -70,14 +76,15 @@ class Pages:
         return await self._shares.find_share(request.path_params["slug"])
 
 
-def routes(resources: Resources) -> list[Route]:
+def routes(resources: Resources, gatekeeper: Gatekeeper) -> list[Route]:
     """Where the public pages are."""
-    pages = Pages(resources)
+    pages = Pages(resources, gatekeeper)
     return [
         Route("/", pages.home),
         Route("/policy", pages.policy),
         Route("/robots.txt", pages.robots),
         Route("/oembed", pages.oembed),
+        Route("/tokens.json", pages.tokens),
         Route("/embed/{slug}", pages.embed),
         Route("/share/{slug}", pages.share),
         Route("/share/{slug}/audio", pages.audio),

@@ -55,7 +55,7 @@ def show(
         **(found if status == 200 else {"Cache-Control": "no-store"}),
         **(headers or {}),
     }
-    if status == 200 and _names(request.headers.get("if-none-match", ""), etag):
+    if status == 200 and names(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, status, headers, "text/html")
 
@@ -96,6 +96,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _names(if_none_match: str, etag: str) -> bool:
+def names(if_none_match: str, etag: str) -> bool:
+    """Whether a client says that it has this very body already."""
     tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return bool(tags & {"*", etag})

@@ -103,8 +103,7 @@ async def make_shared_track(resources: Resources, tmp_path: Path, **given: Any) 
         display_name=given.pop("display_name", "Ada"),
         role="user",
         credits_granted=0,
-        accent_hue=given.pop("hue", 200),
-        style_seed=1,
+        look=users.Look(1, given.pop("hue", 200), 1),
     )
     columns: dict[str, Any] = {
         "user_id": owner.id,

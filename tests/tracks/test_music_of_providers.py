@@ -1,6 +1,7 @@
 """Tracks whose music an outside provider makes: heard, paid for and sent for once, whatever breaks on the way."""
 
 import io
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -128,6 +129,18 @@ async def test_song_of_a_provider_plays_at_our_loudness_and_says_who_made_it(ven
     counted = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     assert 'libretto_music_outcomes_total{outcome="complete",provider="fal"} 1.0' in counted
     assert 'libretto_music_circuit_open{provider="fal"} 0.0' in counted
+
+
+async def test_provider_is_told_what_ones_own_style_leans_to(vendors: Vendors, owner: Person) -> None:
+    await vendors.start()
+    style = (await owner.get("{ viewer { style { id keys tempoMinBpm tempoMaxBpm } } }"))["viewer"]["style"]
+    created = await owner.create_track(durationSeconds=SECONDS, prompt="a letter home", styleId=style["id"])
+    await owner.wait_until(created["job"]["id"], "COMPLETE")
+    (submit,) = vendors.fal.submits
+    told = re.search(r"a letter home, \w+, (\d+) bpm, in ([A-G][b#]?)", submit.body.decode())
+    assert told is not None
+    assert style["tempoMinBpm"] <= int(told[1]) <= style["tempoMaxBpm"]
+    assert told[2] in style["keys"]
 
 
 async def test_provider_that_refuses_our_key_is_followed_by_the_next(vendors: Vendors, owner: Person) -> None:

@@ -14,7 +14,8 @@ from storage import database, jobs, wishes
 from storage.access import Viewer
 from storage.jobs import JobState
 from storage.rows import new_id, read_id
-from storage.tracks import Series, Track, new_slug
+from storage.series import Series
+from storage.tracks import Track, new_slug
 from tests.studio import Person, Studio, until
 
 WISH = TrackWish("a calm lofi evening", 5)

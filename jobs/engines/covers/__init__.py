@@ -7,11 +7,14 @@ import resvg_py
 
 from jobs.engines.covers import bloom, orbits, ridges, strands, tiles
 from jobs.engines.covers.canvas import Canvas, Dice
+from jobs.engines.covers.flourishes import FLOURISHES
 from jobs.engines.covers.palette import Palette, accent_hue, contrast, palette
 
 __all__ = [
     "CROPS",
     "FAMILIES",
+    "FLOURISHES",
+    "MOTIFS",
     "CoverPlan",
     "Palette",
     "accent_hue",
@@ -22,7 +25,14 @@ __all__ = [
 ]
 
 CROPS = {"SQUARE": (1024, 1024), "PORTRAIT": (1080, 1920), "LANDSCAPE": (1920, 1080)}
-FAMILIES = (orbits.draw, ridges.draw, tiles.draw, bloom.draw, strands.draw)
+MOTIFS = {
+    "orbits": orbits.draw,
+    "ridges": ridges.draw,
+    "tiles": tiles.draw,
+    "bloom": bloom.draw,
+    "strands": strands.draw,
+}
+FAMILIES = tuple(MOTIFS.values())
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,8 @@ class CoverPlan:
     track_seed: int
     visual_version: int
     dark: bool = True
+    motif: str | None = None  # the family; None lets the track's seed choose
+    flourish: str | None = None  # what is drawn over it
 
 
 def draw_cover(plan: CoverPlan, width: int = 1024, height: int = 1024) -> str:
@@ -44,7 +56,11 @@ def draw_cover(plan: CoverPlan, width: int = 1024, height: int = 1024) -> str:
     theme = Dice("theme", plan.style_seed, plan.track_seed)
     arrangement = Dice("arrangement", plan.style_seed, plan.track_seed, plan.visual_version)
     canvas = Canvas(width, height)
-    theme.pick(FAMILIES)(canvas, colours, theme, arrangement)
+    chosen = theme.pick(FAMILIES)
+    draw = MOTIFS[plan.motif] if plan.motif else chosen
+    draw(canvas, colours, theme, arrangement)
+    if plan.flourish:
+        FLOURISHES[plan.flourish](canvas, colours, Dice("flourish", plan.style_seed, plan.track_seed))
     return canvas.finish()
 
 

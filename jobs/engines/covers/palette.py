@@ -30,8 +30,17 @@ def accent_hue(style_seed: int) -> int:
 def palette(style_seed: int, *, dark: bool = True) -> Palette:
     """The colours of a style; accent and text can be read on the ground."""
     hue = accent_hue(style_seed)
+    return paint(hue, companion_hue(style_seed, hue), dark=dark)
+
+
+def companion_hue(style_seed: int, hue: int) -> float:
+    """The hue that a style's figures lean to."""
     chance = Dice("companion", style_seed)
-    companion = hue + chance.pick(COMPANION_DEGREES) + chance.between(-12, 12)
+    return hue + chance.pick(COMPANION_DEGREES) + chance.between(-12, 12)
+
+
+def paint(hue: int, companion: float, *, dark: bool = True) -> Palette:
+    """The colours of two hues; accent and text can be read on the ground."""
     ground = oklch(0.175, 0.035, hue) if dark else oklch(0.965, 0.016, hue)
     tones = DARK_TONES if dark else LIGHT_TONES
     one, two, three, four, five = (
@@ -41,8 +50,8 @@ def palette(style_seed: int, *, dark: bool = True) -> Palette:
     return Palette(
         ground,
         (one, two, three, four, five),
-        _readable(0.74 if dark else 0.56, 0.17, hue, ground, step=0.01 if dark else -0.01),
-        _readable(0.95 if dark else 0.25, 0.02, hue, ground, step=0.01 if dark else -0.01),
+        readable(0.74 if dark else 0.56, 0.17, hue, ground, step=0.01 if dark else -0.01),
+        readable(0.95 if dark else 0.25, 0.02, hue, ground, step=0.01 if dark else -0.01),
     )
 
 
@@ -63,11 +72,30 @@ def oklch(lightness: float, chroma: float, hue_degrees: float) -> str:
     return "#" + "".join(f"{round(255 * _encode(channel)):02x}" for channel in channels)
 
 
+def read_oklch(colour: str) -> tuple[float, float, float]:
+    """Lightness, chroma and hue of a hex colour: the way back from `oklch`, as far as eight bits tell."""
+    red, green, blue = (_decode(int(colour[at : at + 2], 16) / 255) for at in (1, 3, 5))
+    long = math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
+    medium = math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
+    short = math.cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
+    lightness = 0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short
+    a = 1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short
+    b = 0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short
+    return lightness, math.hypot(a, b), math.degrees(math.atan2(b, a)) % 360
+
+
+def write_oklch(colour: str) -> str:
+    """A hex colour as CSS writes it in OKLCH."""
+    lightness, chroma, hue = read_oklch(colour)
+    return f"oklch({lightness:.2%} {chroma:.4f} {hue:.1f})"
+
+
 def _lean(hue: float, companion: float, share: float) -> float:
     return hue + (companion - hue) * share
 
 
-def _readable(lightness: float, chroma: float, hue: float, ground: str, step: float) -> str:
+def readable(lightness: float, chroma: float, hue: float, ground: str, step: float) -> str:
+    """The first colour, going by steps of lightness, that can be read on the ground."""
     colour = oklch(lightness, chroma, hue)
     while contrast(colour, ground) < READABLE_CONTRAST and 0 < lightness < 1:
         lightness += step
