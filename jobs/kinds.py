@@ -8,6 +8,7 @@ KINDS = {
     for kind in (
         Kind("tracks.render", "media", tracks.render),
         Kind("covers.draw", "default", covers.draw),
+        Kind("covers.rasterise", "default", covers.rasterise),
         Kind("jobs.probe", "default", probes.probe),
     )
 }

@@ -16,9 +16,9 @@ FILE_BYTES = 4 << 30
 STALL_SECONDS = 120.0
 
 
-def make(work: Work, engine: Callable[..., T], *given: object) -> T:
+def make(work: Work, engine: Callable[..., T], *given: object, limits: run.Limits | None = None) -> T:
     """What the engine made of what it was given, in a child process that `work.report` can stop at any moment."""
-    limits = run.Limits(
+    limits = limits or run.Limits(
         memory_bytes=work.engine_memory_bytes,
         cpu_seconds=CPU_SECONDS,
         file_bytes=FILE_BYTES,

@@ -4,7 +4,7 @@ import math
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -242,7 +242,8 @@ async def _keep(work: Work, cover: CoverPlan, provider: str, making: Making) -> 
     async with database.transaction():
         await jobs.complete_job(work.lease, {"track_id": track_id})
         await replace_assets(track_id, assets)
-        await keep_cover(work.lease.user_id, track_id, cover.visual_version, cover_keys)
+        drawn = replace(cover, contour=made.contour)
+        await keep_cover(work.lease.user_id, track_id, cover.visual_version, cover_keys, covers.describe_drawing(drawn))
         await JobJournal.of(work).end(provider, State.COMPLETE)
         unlocked = await unlocks.note_completion(work.lease.user_id) if work.foundry.has_unlocks else []
         known = {"provider": provider, "unlocked": unlocked} | making.told | _music_of(made.song)

@@ -10,7 +10,7 @@ from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0006_personal_styles")]
+    dependencies = [("storage", "0007_cover_art")]
 
     initial = False
 

@@ -43,6 +43,12 @@ class InsufficientCredits(Failure):
     available: int
 
 
+@strawberry.type(description="The account has saved as many covers as it may; delete some.")
+class TooManyCovers(Failure):
+    most: int
+    most_bytes: int
+
+
 @strawberry.type(description="The content policy does not allow this.")
 class PolicyRejected(Failure):
     reason: str
@@ -65,6 +71,8 @@ def failure_of(refusal: errors.Refusal) -> Failure:
             return RateLimited(code=code, message=message, retry_after_seconds=seconds)
         case errors.InsufficientCredits(required=required, available=available):
             return InsufficientCredits(code=code, message=message, required=required, available=available)
+        case errors.TooManyCovers(most=most, most_bytes=most_bytes):
+            return TooManyCovers(code=code, message=message, most=most, most_bytes=most_bytes)
         case errors.PolicyRejected(reason=reason, suggestion=suggestion):
             return PolicyRejected(code=code, message=message, reason=reason, suggestion=suggestion)
         case errors.NotFound():

@@ -20,11 +20,12 @@ LEANINGS = ("slug", "seed", "leanings_version")
 
 @strawberry.enum(description="A family of drawings.")
 class Motif(StrEnum):
-    ORBITS = "orbits"
+    RING = "ring"
+    BARS = "bars"
     RIDGES = "ridges"
-    TILES = "tiles"
-    BLOOM = "bloom"
-    STRANDS = "strands"
+    RIBBONS = "ribbons"
+    BEATS = "beats"
+    WHEEL = "wheel"
 
 
 @strawberry.type(description="A colour, in two ways to write it.")

@@ -10,7 +10,7 @@ from jobs import covers as cover_jobs
 from jobs import tracks as track_jobs
 from jobs.tracks import TrackWish
 from schema.context import Context, Info
-from schema.covers import Cover
+from schema.covers import Cover, SavedCover
 from schema.failures import (
     Conflict,
     InsufficientCredits,
@@ -127,6 +127,9 @@ class Track(Node):
         matching=("visual_version", "visual_version"),
         description="The cover of the visual version now.",
     )
+    chosen_cover: SavedCover | None = relation(
+        lambda: covers.SavedCover, "saved_cover_id", description="The saved cover that is shown in its place, if any."
+    )
 
     @computed("music")
     @staticmethod
@@ -200,12 +203,21 @@ class UpdateTrackInput:
     series_id: strawberry.ID | None = strawberry.field(default=None, description="Where it goes on.")
 
 
+@strawberry.input
+class ChooseCoverInput:
+    track_id: strawberry.ID
+    saved_cover_id: strawberry.ID | None = strawberry.field(
+        default=None, description="One that was saved for this track; without one it shows its own cover again."
+    )
+
+
 CreateTrackResult = Annotated[
     TrackCreated | ValidationFailed | InsufficientCredits | RateLimited | PolicyRejected | Conflict,
     strawberry.union("CreateTrackResult"),
 ]
 UpdateTrackResult = Annotated[TrackUpdated | ValidationFailed | NotFound, strawberry.union("UpdateTrackResult")]
 DeleteTrackResult = Annotated[TrackDeleted | NotFound | Conflict, strawberry.union("DeleteTrackResult")]
+ChooseCoverResult = Annotated[TrackUpdated | NotFound, strawberry.union("ChooseCoverResult")]
 IncrementVisualVersionResult = Annotated[
     VisualVersionIncremented | NotFound, strawberry.union("IncrementVisualVersionResult")
 ]
@@ -238,13 +250,22 @@ class TrackMutation:
 
     @mutation
     async def update_track(self, info: Info, input: UpdateTrackInput) -> UpdateTrackResult | None:  # noqa: A002 - the API's name
-        """Change a track's title, the series that it is in, or who may see its share page."""
+        """Change a track's title, which its next look shows too, the series that it is in, or who may see it shared."""
         track = await tracks.get_own_track(info.context.viewer, read_id("track", input.track_id))
         title = None if input.title is None else check_title(input.title)
         visibility = None if input.visibility is None else input.visibility.value
         series_id = None if input.series_id is None else read_id("series", input.series_id)
         changed = await tracks.update_track(track, title=title, visibility=visibility, series_id=series_id)
         return TrackUpdated(track=Track.of(changed))
+
+    @mutation
+    async def choose_cover(self, info: Info, input: ChooseCoverInput) -> ChooseCoverResult | None:  # noqa: A002 - the API's name
+        """Let a track show a cover that you saved for it: on its share page as soon as its pictures are ready."""
+        viewer, track_id = info.context.viewer, read_id("track", input.track_id)
+        saved_id = None if input.saved_cover_id is None else read_id("savedCover", input.saved_cover_id)
+        if not await covers.choose_saved_cover(viewer.require_user(), track_id, saved_id):
+            raise errors.NotFound("There is no such track, or no such cover of it")
+        return TrackUpdated(track=Track.of(await tracks.get_own_track(viewer, track_id)))
 
     @mutation
     async def delete_track(self, info: Info, track_id: strawberry.ID) -> DeleteTrackResult | None:

@@ -8,12 +8,14 @@ LibrettoError
 │   ├── Unauthenticated     no session, or one that ended
 │   ├── RateLimited         retry_after_seconds
 │   ├── InsufficientCredits required, available
+│   ├── TooManyCovers       most, most_bytes
 │   ├── PolicyRejected      reason, suggestion
 │   └── Conflict            the key or the state is taken
 ├── JobFailed               a job ends with it; `retryable` is decided where it is raised
 │   ├── EngineFailed        the engine said why
 │   ├── EngineDied          killed by a signal, out of memory, or gone
 │   ├── EngineStalled       no progress before its deadline
+│   ├── DrawingRefused      a saved drawing takes too much, or breaks what draws it
 │   ├── ProviderFailed      an outside service refused or broke
 │   └── SubjectGone         what the job works on was deleted meanwhile
 ├── JobStopped              the work must stop now; nothing it writes counts any more
@@ -113,6 +115,18 @@ class InsufficientCredits(Refusal):
         super().__init__(f"This needs {required} credits and the account has {available}")
 
 
+class TooManyCovers(Refusal):
+    """This account has saved as many covers as it may."""
+
+    code = "TOO_MANY_COVERS"
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self.most, self.most_bytes = most, most_bytes
+        super().__init__(
+            f"An account holds {most} saved covers and {most_bytes >> 20} MiB of them, pictures included; delete some"
+        )
+
+
 class PolicyRejected(Refusal):
     """The content policy does not allow this."""
 
@@ -154,6 +168,12 @@ class EngineStalled(JobFailed):
 
     code = "ENGINE_STALLED"
     retryable = True
+
+
+class DrawingRefused(JobFailed):
+    """The drawing cannot be made into a picture."""
+
+    code = "DRAWING_REFUSED"
 
 
 class ProviderFailed(JobFailed):

@@ -33,6 +33,7 @@ class Track(Row):
     seed = fields.IntField()
     status = fields.CharEnumField(State, max_length=10, default=State.QUEUED)
     visual_version = fields.IntField(default=1)
+    saved_cover_id = fields.UUIDField(null=True)
     visibility = fields.CharField(max_length=8, default="PRIVATE")
     slug = fields.CharField(max_length=32)
     music: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)

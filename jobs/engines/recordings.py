@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from jobs.engines.music.finish import Finished, Progress, finish_mix
+from jobs.engines.music.finish import Finished, OnMixed, Progress, finish_mix
 from jobs.engines.music.loudness import SAMPLE_RATE, SILENCE_LUFS, Signal, integrated_lufs, segment_energies
 from jobs.engines.run import EngineRefused, Report
 
@@ -17,13 +17,15 @@ OPTIONS = {"format_whitelist": "wav,w64,mp3,flac,ogg,aac,aiff,mov,mp4,m4a,matros
 _DECODED = 0.3  # share of the work, as measured
 
 
-def finish_recording(path: Path, folder: Path, report: Report) -> Finished:
+def finish_recording(path: Path, folder: Path, report: Report, on_mixed: OnMixed | None = None) -> Finished:
     """The files of the song in the folder; refuses what is no audio, too long, or silent."""
     progress = Progress(report)
     progress.move(0.0, "decoding")
     mix = decode_stereo(path, lambda fraction: progress.move(fraction * _DECODED, "decoding"))
     if integrated_lufs(segment_energies(mix, progress.beat)) <= SILENCE_LUFS:
         raise EngineRefused("SILENT", "There is nothing to be heard in it")
+    if on_mixed is not None:
+        on_mixed(mix, None)
     finished = finish_mix(mix, folder, progress.after(_DECODED))
     progress.move(1.0, "encoding")
     return finished

@@ -20,16 +20,16 @@ FIFTH = 7  # semitones
 # slug → hue, its companion, motif
 LOOKS: dict[str, tuple[int, int, str]] = {
     "lofi": (62, 20, "ridges"),
-    "synthwave": (335, 265, "ridges"),
-    "house": (295, 210, "tiles"),
-    "ambient": (215, 170, "strands"),
-    "pop": (5, 75, "bloom"),
-    "rock": (28, 350, "tiles"),
-    "hiphop": (88, 45, "orbits"),
-    "funk": (48, 330, "bloom"),
-    "jazz": (250, 70, "strands"),
-    "cinematic": (235, 40, "orbits"),
-    "breaks": (145, 195, "strands"),
+    "synthwave": (335, 265, "bars"),
+    "house": (295, 210, "beats"),
+    "ambient": (215, 170, "ridges"),
+    "pop": (5, 75, "wheel"),
+    "rock": (28, 350, "bars"),
+    "hiphop": (88, 45, "ring"),
+    "funk": (48, 330, "beats"),
+    "jazz": (250, 70, "wheel"),
+    "cinematic": (235, 40, "ribbons"),
+    "breaks": (145, 195, "ring"),
 }
 
 # what version 1 chooses from: the order counts, and no later sound or motif may join
@@ -46,7 +46,7 @@ FIRST_SOUNDS = (
     ("cinematic", 76, 96),
     ("breaks", 150, 172),
 )
-FIRST_MOTIFS = ("orbits", "ridges", "tiles", "bloom", "strands")
+FIRST_MOTIFS = ("ring", "bars", "ridges", "ribbons", "beats", "wheel")
 
 
 @dataclass(frozen=True)

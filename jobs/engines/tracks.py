@@ -1,17 +1,19 @@
 """All that is made for a track: its song, and its cover in every crop."""
 
 import multiprocessing
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
-from jobs.engines.covers import CROPS, CoverPlan, draw_cover, rasterise_cover
+import numpy as np
+
+from jobs.engines.covers import CROPS, Contour, CoverPlan, contour_of, draw_cover, rasterise_cover
+from jobs.engines.covers.contour import LEVELS
 from jobs.engines.music import Finished, Song, SongPlan, render_song
+from jobs.engines.music.compose import list_beats, list_chords, list_sections
+from jobs.engines.music.loudness import SAMPLE_RATE, Signal
+from jobs.engines.music.score import Score
 from jobs.engines.recordings import finish_recording
 from jobs.engines.run import Report
-
-T = TypeVar("T")
 
 SONG_SHARE = 0.9  # of the work, the rest is the cover
 
@@ -30,6 +32,7 @@ class MadeTrack:
 
     song: Song
     cover: MadeCover
+    contour: Contour
 
 
 @dataclass(frozen=True)
@@ -38,31 +41,59 @@ class FinishedTrack:
 
     song: Finished
     cover: MadeCover
+    contour: Contour
 
 
 def make_track(song: SongPlan, cover: CoverPlan, folder: Path, report: Report) -> MadeTrack:
     """Render the song and draw its cover."""
-    made = _draw_beside(cover, folder, report, lambda told: render_song(song, folder, told))
-    return MadeTrack(made, cover_in(folder))
+    painter = _Painter(cover, folder)
+    made = render_song(song, folder, _before_cover(report), painter.start)
+    return MadeTrack(made, *painter.finish(report))
 
 
 def finish_track(recording: Path, cover: CoverPlan, folder: Path, report: Report) -> FinishedTrack:
     """Make of somebody else's recording what is kept of a song, and draw its cover."""
-    finished = _draw_beside(cover, folder, report, lambda told: finish_recording(recording, folder, told))
-    return FinishedTrack(finished, cover_in(folder))
+    painter = _Painter(cover, folder)
+    finished = finish_recording(recording, folder, _before_cover(report), painter.start)
+    return FinishedTrack(finished, *painter.finish(report))
 
 
-def _draw_beside(cover: CoverPlan, folder: Path, report: Report, work: Callable[[Report], T]) -> T:
-    """Draw the cover in a process of its own while the work is done: neither waits for the other's core."""
-    painter = multiprocessing.get_context("fork").Process(target=make_cover, args=(cover, folder, ignore))
-    painter.start()
-    made = work(lambda fraction, stage: report(fraction * SONG_SHARE, stage))
-    while painter.exitcode is None:
-        report(SONG_SHARE, "drawing")
-        painter.join(0.2)
-    if painter.exitcode != 0:
-        raise RuntimeError(f"the cover could not be drawn: exit code {painter.exitcode}")
-    return made
+def _before_cover(report: Report) -> Report:
+    return lambda fraction, stage: report(fraction * SONG_SHARE, stage)
+
+
+class _Painter:
+    """Draws the cover in a process of its own while the song is mastered: neither waits for the other's core."""
+
+    def __init__(self, plan: CoverPlan, folder: Path) -> None:
+        self._plan, self._folder = plan, folder
+
+    def start(self, mix: Signal, score: Score | None) -> None:
+        """Begin, since the song can be heard."""
+        self._contour = _trace_contour(mix, score)
+        plan = replace(self._plan, contour=self._contour)
+        self._process = multiprocessing.get_context("fork").Process(
+            target=make_cover, args=(plan, self._folder, ignore)
+        )
+        self._process.start()
+
+    def finish(self, report: Report) -> tuple[MadeCover, Contour]:
+        """Wait for the cover."""
+        while self._process.exitcode is None:
+            report(SONG_SHARE, "drawing")
+            self._process.join(0.2)
+        if self._process.exitcode != 0:
+            raise RuntimeError(f"the cover could not be drawn: exit code {self._process.exitcode}")
+        return cover_in(self._folder), self._contour
+
+
+def _trace_contour(mix: Signal, score: Score | None) -> Contour:
+    amplitudes = [float(np.abs(part).mean()) if part.size else 0.0 for part in np.array_split(mix, LEVELS, axis=1)]
+    known = None
+    if score is not None:
+        sections, chords = map(asdict, list_sections(score)), map(asdict, list_chords(score))
+        known = {"sections": list(sections), "chords": list(chords), "beats_seconds": list_beats(score)}
+    return contour_of(amplitudes, known, mix.shape[1] / SAMPLE_RATE)
 
 
 def ignore(_fraction: float, _stage: str) -> None:

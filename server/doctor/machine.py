@@ -32,7 +32,7 @@ from server.settings import Settings, problems_of
 PYTHONS = ((3, 11), (3, 14))  # from, to below
 ENOUGH_DISK_BYTES = 2 << 30
 ENCODERS = ("libx264", "aac")
-PLAN = CoverPlan(style_seed=1, track_seed=2, visual_version=3)
+PLAN = CoverPlan(style_seed=1, track_seed=2, visual_version=3, title="Libretto")
 ENGINE_SECONDS = 30
 ENGINE_FILE_BYTES = 64 << 20
 HEALTH_SECONDS = 2.0

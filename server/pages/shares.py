@@ -9,7 +9,7 @@ from server.pages.waveforms import Waveforms
 from storage import assets, covers, tracks, users
 from storage.assets import Asset
 from storage.blobs import BlobStore
-from storage.covers import Cover
+from storage.covers import Cover, SavedCover
 from storage.tracks import Track
 from storage.users import User
 
@@ -98,16 +98,15 @@ class Shares:
         if owner is None or audio is None:
             return None
         peaks = await assets.find_asset(track.id, "PEAKS")
-        cover = await covers.find_newest_cover(track.id)
-        drawn = cover if cover and cover.landscape_key else await covers.find_newest_cover(track.id, is_drawn=True)
-        return self._describe(track, owner, audio, peaks, cover, drawn)
+        cover = await covers.find_chosen_cover(track.saved_cover_id) or await covers.find_drawn_cover(track.id)
+        return self._describe(track, owner, audio, peaks, cover)
 
     async def find_bars(self, share: Share) -> tuple[float, ...]:
         """The waveform of a share."""
         return await self._waveforms.find_bars(share.peaks_key) if share.peaks_key else ()
 
     def _describe(
-        self, track: Track, owner: User, audio: Asset, peaks: Asset | None, cover: Cover | None, drawn: Cover | None
+        self, track: Track, owner: User, audio: Asset, peaks: Asset | None, cover: Cover | SavedCover | None
     ) -> Share:
         title = clean_text(track.title) or "Untitled"
         music = track.music or {}
@@ -127,8 +126,8 @@ class Shares:
             audio_type=audio.mime_type,
             audio_link=self._link(audio.blob_key),
             download_link=self._link(audio.blob_key, f"{title}.{audio.blob_key.rpartition('.')[2]}"),
-            cover_link=self._link(cover.square_key or cover.svg_key) if cover else None,
-            picture_link=self._link(drawn.landscape_key) if drawn and drawn.landscape_key else None,
+            cover_link=self._link(cover.square_key) if cover and cover.square_key else None,
+            picture_link=self._link(cover.landscape_key) if cover and cover.landscape_key else None,
             peaks_key=peaks.blob_key if peaks else None,
         )
 

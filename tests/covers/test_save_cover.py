@@ -79,7 +79,7 @@ async def rows_of(track_id: str) -> list[database.Record]:
 
 async def files_of(resources: Resources, track_id: str) -> list[str]:
     prefix = f"covers/{read_id('track', track_id).hex}/saved/"
-    return [key async for key, _ in resources.blobs.list_keys(prefix)]
+    return [key async for key, _ in resources.blobs.list_keys(prefix) if key.endswith(".svg")]
 
 
 async def test_saved_cover_is_rebuilt_and_served_sandboxed(studio: Studio, person: Person, track_id: str) -> None:

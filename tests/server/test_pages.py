@@ -26,7 +26,7 @@ from server.pages.oembed import read_slug
 from server.resources import Resources
 from storage import tracks, users
 from storage.assets import Asset
-from storage.covers import keep_cover
+from storage.covers import Drawing, keep_cover
 from storage.lifecycle import State
 from storage.tracks import Track
 from tests.studio import Studio
@@ -158,7 +158,7 @@ async def put_cover(resources: Resources, track: Track, visual_version: int, *, 
             Image.new("RGB", size, "#335577").save(out, "png")
             keys[name] = f"{folder}/cover-{name}.png"
             await resources.blobs.put(keys[name], out.getvalue(), "image/png")
-    await keep_cover(track.user_id, track.id, visual_version, keys)
+    await keep_cover(track.user_id, track.id, visual_version, keys, Drawing(2, {"title": "", "contour": None}))
 
 
 @pytest_asyncio.fixture
@@ -295,13 +295,14 @@ async def test_download_is_saved_under_the_title(studio: Studio, shared_track: T
     assert answer.headers["content-disposition"] == 'attachment; filename="Night train.wav"'
 
 
-async def test_cover_that_is_being_drawn_shows_as_a_drawing(
+async def test_while_a_cover_is_being_drawn_the_pictures_before_it_are_shown(
     studio: Studio, resources: Resources, shared_track: Track
 ) -> None:
     await put_cover(resources, shared_track, 2, is_drawn=False)
     page = await read(studio, f"/share/{shared_track.slug}")
     answer = await studio.client.get(page.all("img")[0]["src"])
-    assert answer.content == SVG
+    assert answer.headers["content-type"] == "image/png"
+    assert f"/covers/{shared_track.id.hex}/1/" in page.all("img")[0]["src"]
     picture = await studio.client.get(page.meta["og:image"])
     assert f"/covers/{shared_track.id.hex}/1/" in picture.headers["location"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from jobs import styles as style_jobs
-from jobs.engines.covers import CoverPlan, draw_cover
+from jobs.engines.covers import CoverPlan, draw_cover, read_contour
 from jobs.engines.styles import VERSION, read_leanings
 from server.resources import Resources
-from storage import database, styles, users
+from storage import covers, database, styles, users
 from storage.rows import read_id
 from tests.studio import Person, Studio
 
@@ -78,7 +78,7 @@ async def test_style_of_another_is_refused_exactly_as_one_that_never_was(
     assert rows == []
 
 
-async def test_song_and_cover_follow_their_owners_style(studio: Studio, person: Person) -> None:
+async def test_song_and_cover_follow_their_owners_style(studio: Studio, person: Person, resources: Resources) -> None:
     viewer = (await person.get(VIEWER))["viewer"]
     style, leanings = viewer["style"], read_leanings(viewer["styleSeed"])
     created = await person.create_track(prompt="a letter home", styleId=style["id"])
@@ -88,7 +88,11 @@ async def test_song_and_cover_follow_their_owners_style(studio: Studio, person: 
     assert track["music"]["key"] in style["keys"]
     assert track["music"]["style"] == leanings.sound
     assert track["style"]["slug"] == "me"
-    plan = CoverPlan(viewer["styleSeed"], track["seed"], 1, motif=leanings.motif)
+    drawn = await covers.find_cover(read_id("track", created["track"]["id"]), 1)
+    assert drawn is not None
+    assert drawn.subject is not None
+    contour = read_contour(drawn.subject["contour"])
+    plan = CoverPlan(viewer["styleSeed"], track["seed"], 1, contour, drawn.subject["title"], motif=leanings.motif)
     assert (await studio.client.get(track["cover"]["svgUrl"])).text == draw_cover(plan)
 
 

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 T = TypeVar("T")
 Point = tuple[float, float]
-Stops = Sequence[tuple[float, str, float]]  # offset, colour, opacity
 
 
 class Dice:
@@ -34,71 +33,46 @@ class Dice:
 
 
 class Canvas:
-    """Collects the shapes of one drawing."""
+    """Collects the shapes of one drawing: flat colours only, since a gradient takes longer than all the rest."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self.unit = min(width, height)
-        self.reach = math.hypot(width, height)
-        self._paints: list[str] = []
         self._shapes: list[str] = []
 
     def finish(self) -> str:
         """The whole drawing."""
         size = f'width="{self.width}" height="{self.height}" viewBox="0 0 {self.width} {self.height}"'
-        paints = f"<defs>{''.join(self._paints)}</defs>" if self._paints else ""
-        return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{paints}{"".join(self._shapes)}</svg>\n'
-
-    def linear(self, start: Point, end: Point, stops: Stops) -> str:
-        """A paint that runs from one point to another."""
-        ends = f'x1="{_n(start[0])}" y1="{_n(start[1])}" x2="{_n(end[0])}" y2="{_n(end[1])}"'
-        return self._paint("linearGradient", ends, stops)
-
-    def radial(self, centre: Point, radius: float, stops: Stops) -> str:
-        """A paint that runs outwards."""
-        return self._paint("radialGradient", f'cx="{_n(centre[0])}" cy="{_n(centre[1])}" r="{_n(radius)}"', stops)
+        return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(self._shapes)}</svg>\n'
 
     def fill(self, paint: str) -> None:
         """Cover the whole sheet."""
         self.rectangle((0, 0), self.width, self.height, paint)
 
-    def rectangle(self, corner: Point, width: float, height: float, paint: str, opacity: float = 1) -> None:
+    def rectangle(self, corner: Point, width: float, height: float, paint: str) -> None:
         x, y = corner
-        self._shape(f'rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"', paint, opacity)
+        size = f'width="{_n(width)}" height="{_n(height)}"'
+        self._shapes.append(f'<rect x="{_n(x)}" y="{_n(y)}" {size} fill="{paint}"/>')
 
-    def circle(self, centre: Point, radius: float, paint: str, opacity: float = 1) -> None:
-        self._shape(f'circle cx="{_n(centre[0])}" cy="{_n(centre[1])}" r="{_n(radius)}"', paint, opacity)
+    def circle(self, centre: Point, radius: float, paint: str) -> None:
+        self._shapes.append(f'<circle cx="{_n(centre[0])}" cy="{_n(centre[1])}" r="{_n(radius)}" fill="{paint}"/>')
 
-    def ring(self, centre: Point, radius: float, thickness: float, paint: str, opacity: float = 1) -> None:
-        self._line(f'circle cx="{_n(centre[0])}" cy="{_n(centre[1])}" r="{_n(radius)}"', thickness, paint, opacity)
+    def ring(self, centre: Point, radius: float, thickness: float, paint: str) -> None:
+        place = f'cx="{_n(centre[0])}" cy="{_n(centre[1])}" r="{_n(radius)}"'
+        self._shapes.append(f'<circle {place} fill="none" stroke="{paint}" stroke-width="{_n(thickness)}"/>')
 
-    def shape(self, path: str, paint: str, opacity: float = 1, turn: tuple[float, Point] | None = None) -> None:
-        """A closed path, turned by some degrees around a point."""
-        turned = f' transform="rotate({_n(turn[0])} {_n(turn[1][0])} {_n(turn[1][1])})"' if turn else ""
-        self._shape(f'path d="{path}"{turned}', paint, opacity)
+    def shape(self, path: str, paint: str) -> None:
+        """A closed path."""
+        self._shapes.append(f'<path d="{path}" fill="{paint}"/>')
 
-    def line(self, path: str, thickness: float, paint: str, opacity: float = 1) -> None:
-        self._line(f'path d="{path}" stroke-linecap="round" stroke-linejoin="round"', thickness, paint, opacity)
+    def line(self, path: str, thickness: float, paint: str, *, is_round: bool = True) -> None:
+        """An open path, or several in one."""
+        ends = ' stroke-linecap="round" stroke-linejoin="round"' if is_round else ""
+        self._shapes.append(f'<path d="{path}" fill="none" stroke="{paint}" stroke-width="{_n(thickness)}"{ends}/>')
 
-    def bow(self, path: str, thickness: float, paint: str, inside: str) -> None:
-        """A line whose inside, up to the straight way from its end to its start, is covered."""
-        self._shapes.append(
-            f'<path d="{path}" fill="{inside}" fill-opacity="0.9" stroke="{paint}" stroke-width="{_n(thickness)}"/>'
-        )
-
-    def _shape(self, shape: str, paint: str, opacity: float) -> None:
-        faint = f' fill-opacity="{opacity:.2f}"' if opacity < 1 else ""
-        self._shapes.append(f'<{shape} fill="{paint}"{faint}/>')
-
-    def _line(self, shape: str, thickness: float, paint: str, opacity: float) -> None:
-        faint = f' stroke-opacity="{opacity:.2f}"' if opacity < 1 else ""
-        self._shapes.append(f'<{shape} fill="none" stroke="{paint}" stroke-width="{_n(thickness)}"{faint}/>')
-
-    def _paint(self, kind: str, place: str, stops: Stops) -> str:
-        name = f"p{len(self._paints)}"
-        marks = "".join(_stop(*stop) for stop in stops)
-        self._paints.append(f'<{kind} id="{name}" gradientUnits="userSpaceOnUse" {place}>{marks}</{kind}>')
-        return f"url(#{name})"
+    def outlined(self, path: str, paint: str, thickness: float, outline: str) -> None:
+        """A closed path whose edge has a colour of its own."""
+        self._shapes.append(f'<path d="{path}" fill="{paint}" stroke="{outline}" stroke-width="{_n(thickness)}"/>')
 
 
 def around(centre: Point, radius: float, degrees: float) -> Point:
@@ -125,11 +99,6 @@ def curve(points: Sequence[Point]) -> str:
 def pair(point: Point) -> str:
     """A point as it stands in a path."""
     return f"{_n(point[0])} {_n(point[1])}"
-
-
-def _stop(offset: float, colour: str, opacity: float) -> str:
-    faint = f' stop-opacity="{opacity:.2f}"' if opacity < 1 else ""
-    return f'<stop offset="{offset:.2f}" stop-color="{colour}"{faint}/>'
 
 
 def _n(number: float) -> str:

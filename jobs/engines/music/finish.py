@@ -9,12 +9,15 @@ from jobs.engines.music.encoding import BackgroundM4a
 from jobs.engines.music.loudness import SAMPLE_RATE, Signal, integrated_lufs, segment_energies, true_peak_dbtp
 from jobs.engines.music.master import apply_gain, plan_gain
 from jobs.engines.music.rooms import BLOCK
+from jobs.engines.music.score import Score
 from jobs.formats.peaks import write_peaks
 from jobs.formats.wav import WavWriter
 
 Report = Callable[[float, str], None]
 _BITS_PER_SECOND = 224_000
 _MIXED = 0.375  # share of the work, as measured
+
+OnMixed = Callable[[Signal, Score | None], None]  # what is heard, and the notes where they are known
 
 
 @dataclass(frozen=True)

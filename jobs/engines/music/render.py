@@ -8,7 +8,7 @@ import numpy as np
 
 from jobs.engines.music.compose import compose, list_beats, list_chords, list_sections
 from jobs.engines.music.encoding import BackgroundM4a
-from jobs.engines.music.finish import Finished, Progress, Report, finish_mix
+from jobs.engines.music.finish import Finished, OnMixed, Progress, Report, finish_mix
 from jobs.engines.music.prompts import Brief
 from jobs.engines.music.rooms import BLOCK
 from jobs.engines.music.score import Chord, Score, Section, SongPlan
@@ -37,8 +37,8 @@ class Song(Finished):
     beats_seconds: list[float]
 
 
-def render_song(plan: SongPlan, folder: Path, report: Report) -> Song:
-    """Make the song in the folder; equal plans give equal bytes."""
+def render_song(plan: SongPlan, folder: Path, report: Report, on_mixed: OnMixed | None = None) -> Song:
+    """Make the song in the folder; equal plans give equal bytes. `on_mixed` hears it before it is mastered."""
     if not SHORTEST_SECONDS <= plan.duration_seconds <= LONGEST_SECONDS:
         raise ValueError(f"duration_seconds must be {SHORTEST_SECONDS} to {LONGEST_SECONDS}")
     progress = Progress(report)
@@ -47,6 +47,8 @@ def render_song(plan: SongPlan, folder: Path, report: Report) -> Song:
     progress.move(_COMPOSED, "composing")
     stems = {name: folder / f"{name}.m4a" for name in STEMS}
     mix = _mix_stems(plan, brief, score, stems, progress)
+    if on_mixed is not None:
+        on_mixed(mix, score)
     finished = finish_mix(mix, folder, progress.after(_SYNTHESISED))
     midi = folder / "song.mid"
     write_sheet(midi, score)
