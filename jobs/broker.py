@@ -109,7 +109,7 @@ class Bell:
                 room = 1 if len(rings) == 1 else MAX_TOGETHER - self.broker.count_waiting(queue)
                 for kind, job_id in rings[: max(0, room)]:
                     self.broker.enqueue(
-                        Message(queue_name=queue, actor_name=kind, args=(job_id.hex,), kwargs={}, options={})
+                        Message(queue_name=queue, actor_name=kind, args=(job_id.hex, queue), kwargs={}, options={})
                     )
         except LOST as error:
             self._resting_until = time.monotonic() + REST_SECONDS

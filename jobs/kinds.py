@@ -6,7 +6,7 @@ from jobs.queue import Kind
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("tracks.render", "media", tracks.render),
+        Kind("tracks.render", "media", tracks.render, also_in=(tracks.REMOTE_QUEUE,)),
         Kind("covers.draw", "default", covers.draw),
         Kind("covers.rasterise", "default", covers.rasterise),
         Kind("jobs.probe", "default", probes.probe),

@@ -1,6 +1,7 @@
 """Run an engine for a job: with its limits, its logs, and its failures in our words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ T = TypeVar("T")
 CPU_SECONDS = 3600
 FILE_BYTES = 4 << 30
 STALL_SECONDS = 120.0
+GATE_SECONDS = 0.25
 
 
 def make(work: Work, engine: Callable[..., T], *given: object, limits: run.Limits | None = None) -> T:
@@ -33,7 +35,8 @@ def make(work: Work, engine: Callable[..., T], *given: object, limits: run.Limit
         bound=logs.get_contextvars(),
     )
     try:
-        return run.run_engine(engine, *given, report=work.report, limits=limits, prepare=prepare)
+        with _passing(work):
+            return run.run_engine(engine, *given, report=work.report, limits=limits, prepare=prepare)
     except run.EngineRefused as refused:
         raise errors.EngineFailed(str(refused)) from refused
     except run.EngineStalled as stalled:
@@ -42,3 +45,14 @@ def make(work: Work, engine: Callable[..., T], *given: object, limits: run.Limit
         raise errors.EngineDied(f"The media engine died: {died}") from died
     except run.EngineFailed as failed:
         raise errors.EngineFailed from failed
+
+
+@contextmanager
+def _passing(work: Work) -> Iterator[None]:
+    """Wait until the job's queue may run one engine more; a queue with many slots holds more jobs than engines."""
+    while not work.engine_gate.acquire(timeout=GATE_SECONDS):
+        work.report(0, "waiting for a free engine")
+    try:
+        yield
+    finally:
+        work.engine_gate.release()

@@ -38,12 +38,14 @@ class Queue:
     name: str
     slots: int | None  # None: as many as the setting WORKER_SLOTS says
     running_per_user: int
+    poll_milliseconds: int = 100  # of each idle slot: half of it is the mean wait before a job starts
 
 
 QUEUES = {
     queue.name: queue
     for queue in (
         Queue("media", slots=None, running_per_user=8),
+        Queue("remote", slots=32, running_per_user=16, poll_milliseconds=1000),  # waits for others, hardly works
         Queue("clips", slots=None, running_per_user=16),
         Queue("speech", slots=1, running_per_user=4),
         Queue("delivery", slots=4, running_per_user=32),
@@ -61,6 +63,7 @@ class Work:
     blobs: BlobStore
     foundry: Foundry
     engine_memory_bytes: int
+    engine_gate: threading.Semaphore  # of the job's queue: whoever is through may run one engine
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Kind:
     queue: str
     act: Callable[[Work], None]
     max_attempts: int = 3
+    also_in: tuple[str, ...] = ()  # queues where some of it waits instead
 
 
 async def enqueue(
@@ -120,12 +124,14 @@ class Desk:
         *,
         worker: str,
         engine_memory_bytes: int,
+        engines_at_once: int,
     ) -> None:
         self._kinds = kinds
         self._blobs = blobs
         self._foundry = foundry
         self._worker = worker
         self._engine_memory_bytes = engine_memory_bytes
+        self._engine_gates = {name: threading.Semaphore(engines_at_once) for name in QUEUES}
         self._closed = threading.Event()
         self._interrupted = threading.Event()
         self._running = 0
@@ -177,7 +183,8 @@ class Desk:
     def _see_through(self, lease: Lease) -> None:
         log.info("job.started", kind=lease.kind)
         report = Progress(lease, self._interrupted)
-        work = Work(lease, report, self._blobs, self._foundry, self._engine_memory_bytes)
+        gate = self._engine_gates[lease.queue]
+        work = Work(lease, report, self._blobs, self._foundry, self._engine_memory_bytes, gate)
         try:
             self._kinds[lease.kind].act(work)
             outcome = "complete"

@@ -22,6 +22,7 @@ DISPATCH_SECONDS = 1.0
 REAP_SECONDS = 2.0
 SWEEP_SECONDS = 3600.0
 CALL_OFF_SECONDS = 60.0
+TELL_SECONDS = 5.0
 DUE_AT_ONCE = 64  # rings that are answered in vain, because one person holds all they may, cost little at this
 ORPHAN_AGE = timedelta(hours=6)  # longer than any job works on a file before it owns it
 SWEEP_BATCH = 500

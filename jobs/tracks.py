@@ -22,6 +22,7 @@ from jobs.scratch import scratch_folder
 from jobs.styles import find_own_leanings
 from jobs.submissions import JobJournal
 from server.errors import Conflict, InsufficientCredits, RateLimited, ValidationFailed
+from server.settings import get_settings
 from storage import allowances, database, idempotency, jobs, tracks, unlocks, wishes
 from storage import credits as ledger
 from storage.access import Viewer
@@ -33,7 +34,7 @@ from storage.lifecycle import State
 from storage.rows import new_id
 from storage.tracks import Track
 
-KIND, QUEUE = "tracks.render", "media"
+KIND, QUEUE, REMOTE_QUEUE = "tracks.render", "media", "remote"
 SECONDS_PER_CREDIT = 6
 MIN_SECONDS, MAX_SECONDS = 5, 600
 MAX_PROMPT, MAX_LYRICS, MAX_TITLE = 2_000, 5_000, 120
@@ -151,13 +152,20 @@ async def _write(user_id: UUID, wish: TrackWish, track_id: UUID, price: int) -> 
         seed=secrets.randbelow(MAX_SEED) if wish.seed is None else wish.seed,
         slug=tracks.new_slug(),
     )
-    job = await wishes.write_track(track, price=price, kind=KIND, queue=QUEUE, request_id=queue.find_request_id())
+    job = await wishes.write_track(
+        track, price=price, kind=KIND, queue=_choose_queue(), request_id=queue.find_request_id()
+    )
     if job is None:
         if unknown := await _find_unknown(user_id, wish):
             raise ValidationFailed(unknown)
         raise InsufficientCredits(required=price, available=await ledger.read_available(user_id))
     await queue.ring_for(job)
     return RequestedTrack(track, job, price)
+
+
+def _choose_queue() -> str:
+    """A song that is made elsewhere must not hold a place of those that we make while it only waits."""
+    return QUEUE if get_settings().music_order[:1] == ("local",) else REMOTE_QUEUE
 
 
 async def _find_unknown(user_id: UUID, wish: TrackWish) -> dict[str, str]:
@@ -201,6 +209,8 @@ def _make(work: Work, song: SongPlan, cover: CoverPlan, folder: Path) -> tuple[s
             report=lambda fraction, stage: work.report(fraction * REMOTE_SHARE, stage),
             finish=finish,
             preferred_model=foundry.preferred_models[name],
+            webhook_url=foundry.find_webhook_url(name),
+            hints=foundry.hints,
         )
 
     members = [Local(name, compose) if name == "local" else send_to(name) for name in foundry.order]

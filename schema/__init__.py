@@ -3,9 +3,12 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from schema.allowances import AllowanceQuery
 from schema.covers import CoverMutation, CoverQuery
 from schema.credits import CreditQuery
+from schema.figures import FigureQuery
 from schema.jobs import JobMutation, JobQuery, JobSubscription
+from schema.providers import ProviderQuery
 from schema.root import NODES, RootQuery
 from schema.series import SeriesMutation, SeriesQuery
 from schema.styles import StyleQuery
@@ -15,7 +18,20 @@ from schema.webhooks import WebhookMutation, WebhookQuery
 
 
 @strawberry.type
-class Query(RootQuery, UserQuery, TrackQuery, SeriesQuery, CoverQuery, JobQuery, StyleQuery, CreditQuery, WebhookQuery):
+class Query(
+    RootQuery,
+    UserQuery,
+    TrackQuery,
+    SeriesQuery,
+    CoverQuery,
+    JobQuery,
+    StyleQuery,
+    CreditQuery,
+    WebhookQuery,
+    ProviderQuery,
+    FigureQuery,
+    AllowanceQuery,
+):
     pass
 
 

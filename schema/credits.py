@@ -7,10 +7,12 @@ from typing import Any
 import strawberry
 
 from schema.context import Info
+from schema.jobs import Job
 from schema.nodes import Node, node_id
 from schema.pages import After, Connection, First
-from schema.reads import computed
+from schema.reads import computed, relation
 from schema.roots import One, Page
+from storage import jobs
 from storage.access import OWNER
 from storage.credits import CreditEntry as CreditEntryRow
 from storage.rows import write_id
@@ -33,8 +35,8 @@ class CreditEntry(Node):
 
     id: strawberry.ID = node_id("creditEntry")
     kind: CreditEntryKind
-    available_delta: int
-    held_delta: int
+    available_delta: int = strawberry.field(description="These add up to the account's credits.")
+    held_delta: int = strawberry.field(description="These add up to what its unfinished jobs hold.")
     created_at: datetime
 
     @computed("job_id")
@@ -42,6 +44,8 @@ class CreditEntry(Node):
     def job_id(root: Any) -> strawberry.ID | None:
         """The job that the credits were for."""
         return strawberry.ID(write_id("job", root.job_id)) if root.job_id else None
+
+    job: Job | None = relation(lambda: jobs.Job, "job_id", description="The same, with what it worked on.")
 
 
 @strawberry.type

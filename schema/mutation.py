@@ -7,7 +7,8 @@ from typing import Any, ParamSpec, TypeVar
 import strawberry
 
 from schema.failures import failure_of
-from server.errors import Refusal, ValidationFailed
+from server.errors import RateLimited, Refusal, ValidationFailed
+from storage.allowances import note_refusal
 
 MAX_KEY = 255
 MAX_TITLE = 120
@@ -23,6 +24,8 @@ def mutation(resolver: Callable[P, Awaitable[T]]) -> Any:
         try:
             return await resolver(*args, **kwargs)
         except Refusal as refusal:
+            if isinstance(refusal, RateLimited):
+                note_refusal(refusal)
             return failure_of(refusal)
 
     return strawberry.mutation(resolver=guarded, description=resolver.__doc__)

@@ -1,6 +1,6 @@
 """Root fields: which rows they answer with, in which order, to whom; declared once for both ways of executing."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,4 +87,15 @@ class Whole:
         return await self.table.filter(**self.where).order_by(self.order)
 
 
-Root = One | AnyOf | Page | Whole
+@dataclass(frozen=True)
+class Told:
+    """What a function finds out, which also says who may know it: objects that no table holds."""
+
+    find: Callable[..., Awaitable[Any]]
+
+    async def read(self, context: Context, **given: Any) -> Any:
+        """The object, or the list of them."""
+        return await self.find(context, **given)
+
+
+Root = One | AnyOf | Page | Whole | Told

@@ -15,6 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from server import pages, transfers
 from server.auth import Gatekeeper
+from server.callbacks import Callbacks
 from server.graphql.endpoint import GraphQLEndpoint
 from server.graphql.front import Front
 from server.graphql.pace import Pace
@@ -44,6 +45,7 @@ class Web:
         origins, cohorts = Origins(resources.settings), Cohorts(operations)
         self._hub, self._url = resources.hub, resources.settings.base_url
         self.health = Health(resources)
+        self._callbacks = Callbacks(resources)
         self.sockets = Sockets(resources, operations, gatekeeper, cohorts)
         self.streams = Streams(resources, operations, gatekeeper, cohorts)
         self._hub.on_session_ended += [gatekeeper.end_session, self.sockets.end_session, self.streams.end_session]
@@ -56,6 +58,7 @@ class Web:
                 *self.health.routes(),
                 *transfers.routes(resources.blobs),
                 *pages.routes(resources, gatekeeper),
+                *self._callbacks.routes(),
             ],
             middleware=middleware(origins),
             lifespan=self._live,
@@ -67,6 +70,7 @@ class Web:
         log.info("web.ready", url=self._url)
         yield
         await self._hub.stop()
+        await self._callbacks.close()
 
 
 class Server(uvicorn.Server):

@@ -16,7 +16,19 @@ from server.http import JSON, Reply, read_headers
 from server.logs import bound_contextvars, get_logger, new_request_id
 from server.origins import Origins, preflight_headers
 
-ROUTES = {"graphql", "healthz", "readyz", "metrics", "media", "share", "embed", "oembed", "policy", "tokens.json"}
+ROUTES = {
+    "graphql",
+    "healthz",
+    "readyz",
+    "metrics",
+    "media",
+    "share",
+    "embed",
+    "oembed",
+    "policy",
+    "tokens.json",
+    "webhooks",
+}
 TOLD_FIRST = {"/graphql", "/tokens.json"}  # where a page elsewhere may send more than a plain GET
 
 log = get_logger(__name__)

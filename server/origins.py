@@ -19,7 +19,7 @@ ALLOWED = {
 PREFLIGHT_VARY = "Access-Control-Request-Method, Access-Control-Request-Headers"
 SIMPLE_TYPES = {b"", b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data"}
 FOR_ALL: Headers = (("Vary", "Origin"),)
-EXPOSED = "X-Request-Id, Retry-After"
+EXPOSED = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"
 
 
 class Origins:

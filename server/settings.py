@@ -16,6 +16,7 @@ SCHEMES = {
     "fal_url": ("https", "http"),
     "replicate_url": ("https", "http"),
     "discord_url": ("https", "http"),
+    "fal_jwks_url": ("https", "http"),
 }
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 Profile = Literal["dev", "staging", "prod"]
@@ -78,6 +79,17 @@ class Settings(BaseSettings):
     discord_url: str = Field(
         "https://discord.com", description="For a proxy or a test: this origin alone may be private"
     )
+    provider_webhooks: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether fal and Replicate may call `/webhooks/…` when a song is done, which saves asking so often;"
+        " `auto`: if `PUBLIC_URL` is https",
+    )
+    fal_jwks_url: str = Field(
+        "https://rest.fal.ai/.well-known/jwks.json", description="Where fal publishes the keys of its webhooks"
+    )
+    replicate_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="`whsec_…`, which signs Replicate's webhooks; empty means that Replicate is asked"
+    )
     access_token_seconds: int = Field(900, ge=30, description="Life of an access token")
     refresh_token_days: int = Field(30, ge=1, description="Life of a refresh token that is not used")
     credits_at_sign_up: int = Field(100, ge=0, description="Credits that a new account starts with")
@@ -127,6 +139,13 @@ class Settings(BaseSettings):
         """Who is asked for music, one after the other."""
         asked = dict.fromkeys((self.music_provider, *self.music_fallback))
         return tuple(name for name in asked if name == "local" or name in self.music_keys)
+
+    @property
+    def webhooks_url(self) -> str:
+        """Where providers may tell us that something is done; empty: we only ask."""
+        is_reachable = self.public_url.startswith("https://")
+        wanted = is_reachable if self.provider_webhooks == "auto" else self.provider_webhooks == "on"
+        return f"{self.base_url}/webhooks" if wanted else ""
 
     @property
     def secret(self) -> bytes:

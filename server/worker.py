@@ -24,9 +24,8 @@ from server.health import Health
 from server.logs import get_logger
 from server.resources import Resources, open_resources
 from server.settings import Settings
-from storage import webhooks
+from storage import providers, webhooks
 
-POLL_MILLISECONDS = 100  # an idle queue is looked at this often: half of it is the mean wait before a job starts
 STOP_MILLISECONDS = 10_000
 
 log = get_logger(__name__)
@@ -41,12 +40,19 @@ async def work(settings: Settings, queues: Collection[str]) -> None:
         name = f"{socket.gethostname()}:{os.getpid()}"
         foundry = open_foundry(settings)
         stack.push_async_callback(foundry.close)
-        desk = Desk(KINDS, resources.blobs, foundry, worker=name, engine_memory_bytes=settings.engine_memory_mb << 20)
+        desk = Desk(
+            KINDS,
+            resources.blobs,
+            foundry,
+            worker=name,
+            engine_memory_bytes=settings.engine_memory_mb << 20,
+            engines_at_once=settings.worker_slots,
+        )
         workers = await asyncio.to_thread(_start_workers, resources, desk, [QUEUES[queue] for queue in queues])
         sender = open_sender(settings)
         stack.push_async_callback(sender.close)
         health = Health(resources)
-        chores = _chores(resources, foundry, health) + ([sender.run()] if "delivery" in queues else [])
+        chores = _chores(resources, foundry, health, name) + ([sender.run()] if "delivery" in queues else [])
         tasks = [asyncio.create_task(chore) for chore in chores]
         log.info("worker.ready", queues=sorted(queues), worker=name)
         await _stop_signal()
@@ -62,28 +68,30 @@ def _start_workers(resources: Resources, desk: Desk, queues: Collection[Queue]) 
     broker = resources.bell.broker
     for kind in KINDS.values():
         Actor(
-            partial(_answer, desk, QUEUES[kind.queue]),
+            partial(_answer, desk),
             broker=broker,
             actor_name=kind.name,
             queue_name=kind.queue,
             priority=0,
             options={},
         )
+        for name in kind.also_in:
+            broker.declare_queue(name)
     workers = []
     for queue in queues:
         slots = queue.slots or resources.settings.worker_slots
-        worker = Worker(broker, queues={queue.name}, worker_timeout=POLL_MILLISECONDS, worker_threads=slots)
+        worker = Worker(broker, queues={queue.name}, worker_timeout=queue.poll_milliseconds, worker_threads=slots)
         worker.queue_prefetch = slots  # no more than are worked on: what waits in memory waits for nobody else
         worker.start()
         workers.append(worker)
     return workers
 
 
-def _answer(desk: Desk, queue: Queue, _job_id: str) -> None:
-    desk.answer(queue)
+def _answer(desk: Desk, _job_id: str, queue: str) -> None:
+    desk.answer(QUEUES[queue])
 
 
-def _chores(resources: Resources, foundry: Foundry, health: Health) -> list[Coroutine[Any, Any, None]]:
+def _chores(resources: Resources, foundry: Foundry, health: Health, name: str) -> list[Coroutine[Any, Any, None]]:
     chores = [
         schedule.keep_doing(partial(schedule.dispatch, resources.bell), schedule.DISPATCH_SECONDS),
         schedule.keep_doing(schedule.reap, schedule.REAP_SECONDS),
@@ -93,6 +101,13 @@ def _chores(resources: Resources, foundry: Foundry, health: Health) -> list[Coro
         ),
         schedule.keep_doing(partial(call_off_strays, foundry.providers), schedule.CALL_OFF_SECONDS),
     ]
+    tell_circuits = partial(foundry.tell_circuits, name)
+    chores += [
+        schedule.keep_doing(tell_circuits, schedule.TELL_SECONDS),
+        schedule.keep_doing(providers.forget_outcomes, schedule.SWEEP_SECONDS),
+    ]
+    if foundry.hints is not None:
+        chores.append(foundry.hints.listen())
     port = resources.settings.worker_metrics_port
     return [*chores, _serve_health(health, resources.settings.host, port)] if port else chores
 

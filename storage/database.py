@@ -28,6 +28,7 @@ ROW_MODULES = (
     "storage.idempotency",
     "storage.submissions",
     "storage.webhooks.rows",
+    "storage.providers",
 )
 LOST = (
     OSError,

@@ -110,6 +110,13 @@ def open_events(url: str) -> Publisher:
     return _publisher
 
 
+def get_client() -> "redis.Redis":
+    """The publisher's connections, for what needs an answer of Redis."""
+    if _publisher is None:
+        raise Unavailable("Nobody has connected to Redis")
+    return _publisher.client
+
+
 async def close_events() -> None:
     """Let the connections go."""
     global _publisher  # noqa: PLW0603 - see open_events

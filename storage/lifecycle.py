@@ -13,6 +13,7 @@ is written there too.
 
 from enum import StrEnum
 
+from storage.rows import NEW_ID
 from storage.webhooks.facts import TELL_OF_ENDS
 
 
@@ -39,10 +40,10 @@ followed AS (
     FROM moved WHERE tracks.job_id = moved.id
 )"""
 
-SETTLE = """
+SETTLE = f"""
 settled AS (
     INSERT INTO credit_entries (id, user_id, job_id, round, kind, available_delta, held_delta, created_at)
-    SELECT gen_random_uuid(), held.user_id, held.job_id, held.round,
+    SELECT {NEW_ID}, held.user_id, held.job_id, held.round,
         CASE WHEN moved.state = 'COMPLETE' THEN 'CAPTURE' ELSE 'REFUND' END,
         CASE WHEN moved.state = 'COMPLETE' THEN 0 ELSE held.held_delta END,
         -held.held_delta, now()
@@ -55,7 +56,7 @@ settled AS (
     UPDATE users SET credits = users.credits + sums.credits
     FROM (SELECT user_id, sum(available_delta) AS credits FROM settled GROUP BY user_id) sums
     WHERE users.id = sums.user_id AND sums.credits <> 0
-)"""
+)"""  # noqa: S608 - our own text
 
 
 def moving(update: str, *more: str) -> str:

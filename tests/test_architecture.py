@@ -67,7 +67,7 @@ def test_no_installed_distribution_claims_our_import_names() -> None:
 
 
 def test_every_kind_of_job_waits_in_a_queue_that_exists() -> None:
-    assert {kind.queue for kind in KINDS.values()} <= set(QUEUES)
+    assert {name for kind in KINDS.values() for name in (kind.queue, *kind.also_in)} <= set(QUEUES)
     assert all(name == kind.name for name, kind in KINDS.items())
 
 

@@ -24,6 +24,7 @@ from jobs.providers.models import Model
 from jobs.providers.wire import Reply, Wire
 from jobs.providers.wish import Recording, SongWish, Status, Submission
 from server.logs import get_logger
+from storage.hints import Hints
 
 Report = Callable[[float, str], None]
 
@@ -48,6 +49,7 @@ class Pace:
     first_seconds: float = 1.0
     factor: float = 1.4
     most_seconds: float = 5.0
+    most_hinted_seconds: float = 15.0  # when the provider tells us that it is done
     unreachable_seconds: float = 60.0
     stall_seconds: float = 600.0
     deadline_seconds: float = 1800.0
@@ -97,15 +99,16 @@ class MusicProvider(ABC):
             raise Unanswered(self.name, "the answer names addresses that are not the provider's own")
         return submission
 
-    async def follow(self, submission: Submission, report: Report) -> Any:
-        """Watch a request until it has ended, and read its output."""
+    async def follow(self, submission: Submission, report: Report, hints: Hints | None = None) -> Any:
+        """Watch a request until it has ended, and read its output; with hints, less often."""
         pace, watch, pause = self.pace, _Watch(self.pace), self.pace.first_seconds
         while True:
             try:
                 status = await self.read_status(submission)
                 if status.state == "done":
                     return await self.read_output(submission)
-                pause = pace.first_seconds if watch.note(status.news) else min(pause * pace.factor, pace.most_seconds)
+                most_seconds = pace.most_hinted_seconds if hints and hints.is_listening else pace.most_seconds
+                pause = pace.first_seconds if watch.note(status.news) else min(pause * pace.factor, most_seconds)
                 report(*self._show(status))
             except (Unreachable, Busy) as failure:
                 if not failure.may_still_come or watch.is_unheard():
@@ -114,7 +117,10 @@ class MusicProvider(ABC):
             if watch.is_too_long():
                 await self.cancel(submission)
                 raise TimedOut(self.name)
-            await asyncio.sleep(pause)
+            if hints is None:
+                await asyncio.sleep(pause)
+            elif await hints.wait(subject_of(self.name, submission.request_id), pause):
+                pause = pace.first_seconds
 
     async def copy(
         self, submission: Submission, model: Model, wish: SongWish, output: Any, path: Path, report: Report
@@ -236,6 +242,11 @@ class _Watch:
     def is_too_long(self) -> bool:
         now = time.monotonic()
         return now - self._moved >= self._pace.stall_seconds or now - self._began >= self._pace.deadline_seconds
+
+
+def subject_of(provider: str, request_id: str) -> str:
+    """What a hint about this request is called."""
+    return f"{provider}.{request_id}"
 
 
 def read_fraction(lines: Iterable[str]) -> float:

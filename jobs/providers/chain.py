@@ -13,7 +13,7 @@ from jobs.bridge import wait
 from jobs.providers.circuits import Circuits
 from jobs.providers.failures import Resting, Setback, Unanswered
 from jobs.providers.wish import Entry, Journal
-from server.errors import ProviderFailed
+from server.errors import JobFailed, ProviderFailed
 from server.logs import get_logger
 
 T = TypeVar("T")
@@ -111,6 +111,9 @@ class _Chain:
             circuit.note_failure(setback)
             self._recorder.note_outcome(member.name, setback.code.lower(), time.monotonic() - began)
             self._settle(member, setback, is_last=is_last)
+            raise
+        except JobFailed as failed:  # our own engine's, which nobody is asked after
+            self._recorder.note_outcome(member.name, failed.code.lower(), time.monotonic() - began)
             raise
         circuit.note_success()
         self._recorder.note_outcome(member.name, "complete", time.monotonic() - began)

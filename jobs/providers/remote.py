@@ -12,9 +12,10 @@ from jobs.providers.failures import ModelMissing, ResultLost, Unanswered
 from jobs.providers.models import Model, choose_model, find_model
 from jobs.providers.wire import ASK_SECONDS
 from jobs.providers.wish import Journal, Recording, SongWish, Submission
-from server.errors import EngineFailed, JobCancelled, JobStopped, LeaseLost
+from server.errors import EngineDied, EngineFailed, EngineStalled, JobCancelled, JobStopped, LeaseLost
 from server.logs import get_logger
 from storage import database
+from storage.hints import Hints
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class Remote(Generic[T]):
     finish: Callable[[Recording], T]
     preferred_model: str = ""
     webhook_url: str | None = None
+    hints: Hints | None = None
     _shown: tuple[float, str] = (0.0, "starting")
     _sending: "asyncio.Task[Submission] | None" = None
     _submission: Submission | None = field(default=None)
@@ -47,7 +49,7 @@ class Remote(Generic[T]):
         return self.provider.name
 
     def make(self) -> T:
-        """What `finish` makes of the recording; a file that no engine can read is the provider's failure."""
+        """What `finish` makes of the recording; a file that breaks our engine is the provider's failure."""
         try:
             recording = wait_beating(self._travel(), lambda: self.report(*self._shown), BEAT_SECONDS)
         except JobCancelled:
@@ -58,8 +60,8 @@ class Remote(Generic[T]):
             raise
         try:
             return self.finish(recording)
-        except EngineFailed as failed:
-            raise ResultLost(self.name, "it is not audio that can be read") from failed
+        except (EngineFailed, EngineDied, EngineStalled) as failed:
+            raise ResultLost(self.name, f"it is not audio that can be read ({failed.code})") from failed
 
     def abandon(self) -> None:
         """Call off what may still run over there."""
@@ -105,7 +107,7 @@ class Remote(Generic[T]):
         model = find_model(submission.provider, submission.model)
         if model is None:
             raise ModelMissing(self.name, "it is not in the table any more")
-        output = await self.provider.follow(submission, self._show)
+        output = await self.provider.follow(submission, self._show, self.hints)
         return await self.provider.copy(submission, model, self.wish, output, self.path, self._show)
 
     def _show(self, fraction: float, stage: str) -> None:

@@ -9,26 +9,32 @@ import binascii
 import hashlib
 import hmac
 import time
-from collections import OrderedDict
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import httpx
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from jobs.providers.failures import Setback
 from jobs.providers.guard import make_tls
+from jobs.providers.replicate import ReplicateProvider
 from jobs.providers.wire import TIMEOUT, read_body
 from server.errors import LibrettoError, Unavailable
+from server.logs import get_logger
+
+K = TypeVar("K")
 
 WINDOW_SECONDS = 300.0  # between their clock and ours
-REMEMBERED = 10_000
 JWKS_URL = "https://rest.fal.ai/.well-known/jwks.json"
 FRESH_SECONDS, STALE_SECONDS = 3600.0, 86_400.0  # fal allows a day; within the last of it old keys still serve
 REFETCH_SECONDS = 60.0  # between two looks for a key that we do not know: a forger must not make us a nuisance
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what such a secret begins with
+
+log = get_logger(__name__)
 
 
 class WebhookRefused(LibrettoError):
@@ -138,31 +144,37 @@ def read_keys(jwks: object) -> list[bytes]:
     return found
 
 
-class FalKeys:
-    """fal's public keys: kept for an hour, looked up again when a signature fits none, and served stale if need be."""
+class Keyring(ABC, Generic[K]):
+    """A provider's keys: kept for an hour, looked up again when a signature fits none, and served stale if need be."""
 
-    def __init__(self, url: str = JWKS_URL, *, clock: Callable[[], float] = time.time) -> None:
-        self._url, self._clock = url, clock
-        self._client = httpx.AsyncClient(verify=make_tls(), timeout=TIMEOUT, trust_env=False)
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._lock = asyncio.Lock()
-        self._keys: list[bytes] = []
+        self._keys: list[K] = []
         self._fetched_at = self._tried_at = float("-inf")
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-
     async def verify(self, headers: Mapping[str, str], body: bytes) -> Delivery:
-        """A delivery signed by a key that fal has now, also by one that is newer than our last look."""
+        """A delivery signed by a key that the provider has now, also by one that is newer than our last look."""
         await self._refresh(FRESH_SECONDS)
         try:
-            return verify_fal(headers, body, self._keys, now=self._clock())
+            return self._check(headers, body)
         except WebhookRefused:
             known = self._keys
             await self._refresh(REFETCH_SECONDS)
             if self._keys == known:
                 raise
-            return verify_fal(headers, body, self._keys, now=self._clock())
+            return self._check(headers, body)
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close the connections."""
+
+    @abstractmethod
+    async def _fetch(self) -> list[K]:
+        """The keys as the provider has them now; none when they cannot be read."""
+
+    @abstractmethod
+    def _check(self, headers: Mapping[str, str], body: bytes) -> Delivery: ...
 
     async def _refresh(self, older_than_seconds: float) -> None:
         async with self._lock:
@@ -172,7 +184,20 @@ class FalKeys:
                 if keys := await self._fetch():
                     self._keys, self._fetched_at = keys, now
         if self._clock() - self._fetched_at > STALE_SECONDS:
-            raise Unavailable("fal's webhook keys cannot be read")
+            raise Unavailable("The keys of the provider's webhooks cannot be read")
+
+
+class FalKeys(Keyring[bytes]):
+    """The public keys that fal publishes."""
+
+    def __init__(self, url: str = JWKS_URL, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock=clock)
+        self._url = url
+        self._client = httpx.AsyncClient(verify=make_tls(), timeout=TIMEOUT, trust_env=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
 
     async def _fetch(self) -> list[bytes]:
         try:
@@ -183,24 +208,30 @@ class FalKeys:
         except (httpx.TransportError, orjson.JSONDecodeError):
             return []
 
+    def _check(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        return verify_fal(headers, body, self._keys, now=self._clock())
 
-class ReplayGuard:
-    """Remembers the deliveries of the last minutes; what is older is refused by its timestamp already."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self._seen: OrderedDict[str, float] = OrderedDict()
+class ReplicateSecrets(Keyring[str]):
+    """The secret of our account with Replicate: as the settings have it, or as Replicate tells it to us."""
 
-    def admit(self, delivery: Delivery) -> bool:
-        """Whether it is here for the first time."""
-        now = self._clock()
-        while self._seen and (len(self._seen) >= REMEMBERED or next(iter(self._seen.values())) < now):
-            self._seen.popitem(last=False)
-        if delivery.id in self._seen:
-            return False
-        self._seen[delivery.id] = now + 2 * WINDOW_SECONDS
-        return True
+    def __init__(self, given: str, account: ReplicateProvider, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock=clock)
+        self._given, self._account = given, account
 
-    def forget(self, delivery: Delivery) -> None:
-        """It could not be dealt with, so it may come again."""
-        self._seen.pop(delivery.id, None)
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._account.close()
+
+    async def _fetch(self) -> list[str]:
+        if self._given:
+            return [self._given]
+        try:
+            secret = await self._account.read_webhook_secret()
+        except Setback as failure:
+            log.warning("provider.secret_unread", provider=failure.provider, error=failure.code)
+            return []
+        return [secret] if secret else []
+
+    def _check(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        return verify_replicate(headers, body, self._keys, now=self._clock())

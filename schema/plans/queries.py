@@ -15,7 +15,7 @@ from schema.plans.plan import Bound, Info, RootPlan, Runner
 from schema.plans.shapes import Shape
 from schema.plans.sources import Joined, Uncovered
 from schema.plans.statements import Statement, conditions_of, rows_of, select
-from schema.roots import AnyOf, One, Page, Whole
+from schema.roots import AnyOf, One, Page, Told, Whole
 from server.errors import NotFound
 from storage import database
 from storage.access import Viewer
@@ -64,6 +64,8 @@ def compile_query_root(objects: Objects, choice: Choice, viewer: Viewer) -> Root
         run = _run_any(objects, choice, reads, viewer, place)
     elif isinstance(reads, Whole):
         run = _run_whole(objects, definition, choice, reads)
+    elif isinstance(reads, Told):
+        run = _run_told(objects, definition, choice, reads, place)
     elif isinstance(reads, Page):
         run = _run_page(objects, definition, choice, reads, viewer, place)
     else:
@@ -114,6 +116,16 @@ def _run_whole(objects: Objects, definition: GraphQLField, choice: Choice, reads
     async def run(context: Context, bound: Bound) -> Any:
         info = Info(context)
         return [shape(record, info, bound) for record in await database.fetch_records(sql)]
+
+    return run
+
+
+def _run_told(objects: Objects, definition: GraphQLField, choice: Choice, reads: Told, place: int) -> Runner:
+    shape = objects.code.finish(objects.write_plain(str(get_named_type(definition.type)), choice))
+
+    async def run(context: Context, bound: Bound) -> Any:
+        info, found = Info(context), await reads.read(context, **bound[place])
+        return [shape(one, info, bound) for one in found] if isinstance(found, list) else shape(found, info, bound)
 
     return run
 

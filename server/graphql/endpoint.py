@@ -14,6 +14,7 @@ from schema.context import Context
 from schema.documents import DocumentErrors, Operation
 from server.auth import Gatekeeper
 from server.errors import LibrettoError, Unauthenticated, Unavailable
+from server.graphql.limits import describe
 from server.graphql.negotiation import RESPONSE_JSON, Accepted, is_json, negotiate
 from server.graphql.streams import Streams
 from server.graphql.streams.forms import write_whole
@@ -23,6 +24,7 @@ from server.operations import AnswerTooLarge, Operations, Payload, encode, is_un
 from server.operations.asked import Asked, BadRequest
 from server.origins import Headers, Origins
 from server.resources import Resources
+from storage import allowances
 from storage.access import ANONYMOUS, Viewer
 
 MAX_BODY_BYTES = 2 << 20  # a cover of 1 MiB, escaped as JSON, and its mutation
@@ -156,13 +158,15 @@ class GraphQLEndpoint:
         viewer = context.viewer
         bind_contextvars(request_id=context.request_id, user_id=viewer.user_id and viewer.user_id.hex)
         try:
-            payload = await self._operations.run(operation, asked.variables, context)
+            with allowances.noting() as spending:
+                payload = await self._operations.run(operation, asked.variables, context)
         finally:
             unbind_contextvars("user_id")  # a request that waits its turn on this connection begins in this context
         try:
-            return _reply(payload, media_type)
+            reply = _reply(payload, media_type)
         except AnswerTooLarge as error:
             return _refuse(error, request)
+        return reply if not spending.standings else reply._replace(headers=(*reply.headers, *describe(spending)))
 
     def _recognise(self, authorization: bytes | None) -> tuple[Viewer, Unauthenticated | None]:
         """Who asks; a token that is no good is no reason to refuse a log-in or a refresh, which clients send along."""

@@ -28,7 +28,16 @@ from jobs.providers import (
 )
 from jobs.providers.base import Report
 from jobs.providers.wire import ANSWER_BYTES, AUDIO_BYTES
-from server.errors import EngineFailed, JobCancelled, JobInterrupted, JobStopped, LeaseLost
+from server.errors import (
+    EngineDied,
+    EngineFailed,
+    EngineStalled,
+    JobCancelled,
+    JobFailed,
+    JobInterrupted,
+    JobStopped,
+    LeaseLost,
+)
 from tests.fakes.fal import FakeFal
 from tests.fakes.journal import MemoryJournal, MemoryRecorder
 from tests.fakes.replicate import FakeReplicate
@@ -431,9 +440,12 @@ async def test_job_that_was_cancelled_while_nobody_held_it_is_called_off_later(s
     assert studio.entry() == Entry("ended")
 
 
-async def test_file_that_no_engine_reads_is_the_vendors_failure(studio: Studio) -> None:
+@pytest.mark.parametrize("broken", [EngineFailed, EngineDied, EngineStalled])
+async def test_file_that_no_engine_reads_or_survives_is_the_vendors_failure(
+    studio: Studio, broken: type[JobFailed]
+) -> None:
     def finish(_recording: Recording) -> Recording:
-        raise EngineFailed("no audio stream")
+        raise broken
 
     with pytest.raises(failures.ResultLost):
         await studio.chain(finish=finish)

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -65,6 +66,9 @@ class FakeFal(Vendor):
 
     def endpoint_of(self, request: Request) -> str:
         return request.path.strip("/")
+
+    def webhook_url_of(self, request: Request) -> str:
+        return dict(parse_qsl(request.query)).get("fal_webhook", "")
 
     def check_input(self, request: Request) -> Answer | None:
         if (endpoint := self.endpoint_of(request)) not in MODELS:

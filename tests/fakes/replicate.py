@@ -63,6 +63,9 @@ class FakeReplicate(Vendor):
             return str(request.read_json().get("version"))
         return "/".join(request.path.split("/")[3:5])
 
+    def webhook_url_of(self, request: Request) -> str:
+        return str(request.read_json().get("webhook", ""))
+
     def check_input(self, request: Request) -> Answer | None:
         if (endpoint := self.endpoint_of(request)) not in MODELS:
             told = "The specified version does not exist (or perhaps you don't have permission to use it?)"

@@ -7,6 +7,7 @@ import math
 import secrets
 import socket
 import struct
+import time
 import wave
 from abc import ABC, abstractmethod
 from collections import deque
@@ -14,6 +15,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
+
+import httpx
 
 HTML_502 = b"<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
 
@@ -78,6 +81,7 @@ class Run:
     plan: Plan
     looks: int = 0
     cancelled: bool = False
+    webhook_url: str = ""
 
     @property
     def step(self) -> int:
@@ -130,6 +134,12 @@ class Vendor(ABC):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.submit_answers.append(Answer(status, self.error_bodies[status], named))
 
+    async def deliver(self, run: Run, *, timestamp: float | None = None) -> httpx.Response:
+        """Send the webhook of a run that has ended to where its submit said."""
+        headers, body = self.sign_delivery(run, timestamp=time.time() if timestamp is None else timestamp)
+        async with httpx.AsyncClient() as client:
+            return await client.post(run.webhook_url, content=body, headers=headers)
+
     @property
     def submits(self) -> list[Request]:
         return [request for request in self.requests if self.is_submit(request)]
@@ -166,6 +176,7 @@ class Vendor(ABC):
         if refused := self.check_input(request):
             return refused
         run = Run(secrets.token_hex(8), self.endpoint_of(request), request.read_json(), self.plan)
+        run.webhook_url = self.webhook_url_of(request)
         self.runs.append(run)
         return Answer(reset=True) if self.lose_answers else self.accept(run)
 
@@ -198,6 +209,9 @@ class Vendor(ABC):
 
     @abstractmethod
     def endpoint_of(self, request: Request) -> str: ...
+
+    @abstractmethod
+    def webhook_url_of(self, request: Request) -> str: ...
 
     @abstractmethod
     def check_input(self, request: Request) -> Answer | None: ...

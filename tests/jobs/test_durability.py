@@ -194,7 +194,7 @@ async def test_message_delivered_twice_does_the_work_once(fragile: Studio, owner
     created = await owner.create_track()
     bell = Doorbell(fragile.settings.redis_url)
     for _ in range(5):
-        bell.enqueue(Message("media", "tracks.render", (created["job"]["id"],), {}, {}))
+        bell.enqueue(Message("media", "tracks.render", (created["job"]["id"], "media"), {}, {}))
     job = await owner.wait_until(created["job"]["id"], "COMPLETE")
     assert job["attempt"] == 1
     assert await count_entries(owner, created["job"]["id"]) == {"RESERVE": 1, "CAPTURE": 1}

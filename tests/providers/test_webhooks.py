@@ -12,7 +12,6 @@ from jobs.providers.webhooks import (
     STALE_SECONDS,
     WINDOW_SECONDS,
     FalKeys,
-    ReplayGuard,
     WebhookRefused,
     read_keys,
     verify_fal,
@@ -161,18 +160,6 @@ def test_delivery_from_another_time_is_refused(off: float) -> None:
     headers, body = vendor.sign_delivery(RUN, timestamp=1_000_000)
     with pytest.raises(WebhookRefused):
         verify_fal(headers, body, public, now=1_000_000 + off)
-
-
-def test_replayed_delivery_is_known_until_its_time_is_over(clock: Clock) -> None:
-    guard = ReplayGuard(clock)
-    headers, body = FakeReplicate().sign_delivery(RUN, timestamp=clock.now)
-    delivery = verify_replicate(headers, body, [SECRET], now=clock.now)
-    assert guard.admit(delivery)
-    assert not guard.admit(delivery)
-    guard.forget(delivery)  # we could not deal with it, so the vendor may send it again
-    assert guard.admit(delivery)
-    clock.now += 2 * WINDOW_SECONDS
-    assert not guard.admit(delivery)
 
 
 async def test_secret_of_replicates_webhooks_is_read_from_the_account() -> None:

@@ -63,14 +63,20 @@ async def make_webhook(person: Person) -> tuple[str, str]:
     return webhook_id, delivery_id
 
 
+async def find_others(person: Person, track_id: str) -> list[str]:
+    """The ids of what comes with an account and with a track."""
+    document = """query ($id: ID!) {
+      styles { id } viewer { style { id } } track(id: $id) { audio { id } cover { id } } }"""
+    known = await person.get(document, id=track_id)
+    of_track = [known["track"][name]["id"] for name in ("audio", "cover")]
+    return [known["styles"][0]["id"], known["viewer"]["style"]["id"], *of_track]
+
+
 @pytest_asyncio.fixture(scope="module")
 async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     """One who has tracks in every state and two series, one who has another, and an admin."""
     owner, other = await studio.make_user(), await studio.make_user()
-    series = await owner.get(
-        'mutation { createSeries(input: {title: "S"}) { ... on SeriesCreated { series { id } } } }'
-    )
-    series_id = series["createSeries"]["series"]["id"]
+    series_id = (await owner.get(CREATE_SERIES))["createSeries"]["series"]["id"]
     made = [await owner.create_track(seed=n) for n in range(2)]
     made.append(await owner.create_track(seriesId=series_id, lyrics="la la", hasVocals=True))
     made.append(await other.create_track())
@@ -80,15 +86,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
         await person.wait_until(one["job"]["id"], "COMPLETE")
     everything = [*made, waiting]
     saved = [await save_cover(person, one["track"]["id"]) for person, one in ((owner, made[0]), (other, made[3]))]
-    known = await owner.get(
-        "{ styles { id } track(id: $id) { audio { id } cover { id } } }".replace(
-            "{ styles", "query ($id: ID!) { styles", 1
-        ),
-        id=made[0]["track"]["id"],
-    )
     hooks = [await make_webhook(person) for person in (owner, other)]
-    own_style = (await owner.get("{ viewer { style { id } } }"))["viewer"]["style"]["id"]
-    styles_known = [known["styles"][0]["id"], own_style, known["track"]["audio"]["id"], known["track"]["cover"]["id"]]
     return World(
         viewers={
             "owner": viewer_of(studio, owner),
@@ -102,7 +100,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
             "node": [
                 *(one[kind]["id"] for one in everything for kind in ("track", "job")),
                 *(f"user_{read_id('user', person.id).hex}" for person in (owner, other)),
-                *styles_known,
+                *await find_others(owner, made[0]["track"]["id"]),
                 *saved,
                 *(known_id for hook in hooks for known_id in hook),
                 series_id,

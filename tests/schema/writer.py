@@ -88,7 +88,9 @@ class Writer:
         if value is None and self.dice.random() < 0.7:
             return None
         if self.allows_variables and self.dice.random() < 0.5:
-            return self.variable(value, {"first": "Int!", "after": "String", "id": "ID!"}.get(name, "ID"))
+            return self.variable(
+                value, {"first": "Int!", "after": "String", "id": "ID!", "days": "Int"}.get(name, "ID")
+            )
         return orjson.dumps(value).decode()
 
     def variable(self, value: Any, graphql_type: str) -> str:

@@ -156,10 +156,48 @@ async def test_ten_series_an_hour(resources: Resources, counting: str, viewer: V
     assert 3500 < results[-1]["retryAfterSeconds"] <= 3600
 
 
+async def test_looking_costs_nothing_and_shows_what_is_left(counting: str, viewer: Viewer) -> None:
+    user_id = viewer.require_user()
+    for _ in range(2):
+        assert [(one.name, one.limit, one.remaining) for one in await allowances.list_standings(user_id)] == [
+            ("covers.save", 30, 30),
+            ("series.create", 10, 10),
+            ("tracks.create", 5, 5),
+        ]
+    await allowances.spend(COVER_SAVES, user_id)
+    await request_tracks(viewer, 6)
+    covers, series, made = await allowances.list_standings(user_id)
+    assert (covers.remaining, series.remaining, made.remaining) == (29, 10, 0)
+    assert (series.restored_seconds, made.restored_seconds) == (0, made.wait_seconds)
+    assert 55 < made.wait_seconds <= 60
+
+
+async def test_what_has_come_back_is_shown_as_there(purses: list[Purse]) -> None:
+    purse, user_id = purses[0], new_id()
+    assert await purse.spend(BRIEF, user_id) == 0
+    standing = await purse.ask(BRIEF, user_id)
+    assert (standing.remaining, 0 < standing.restored_seconds <= 1) == (1, True)
+
+    async def is_back() -> bool:
+        return (await purse.ask(BRIEF, user_id)).remaining == 2
+
+    await until(is_back, "it is all there again", seconds=5)
+    assert (await purse.ask(BRIEF, user_id)).restored_seconds == 0
+
+
+async def test_pro_account_sees_one_allowance_of_twenty(counting: str, viewer: Viewer) -> None:
+    await database.fetch("UPDATE users SET plan = 'pro' WHERE id = $1", viewer.user_id)
+    await request_tracks(viewer, 7)
+    made = (await allowances.list_standings(viewer.require_user()))[-1]
+    assert (made.name, made.limit, made.remaining, made.wait_seconds) == ("tracks.create", 20, 13, 0)
+
+
 async def test_without_redis_nothing_is_allowed_and_nothing_written(without_redis: None, viewer: Viewer) -> None:
     assert await request_tracks(viewer, 3) == {"Unavailable": 3}
     with pytest.raises(Unavailable):
         await allowances.spend(COVER_SAVES, new_id())
+    with pytest.raises(Unavailable):
+        await allowances.list_standings(new_id())
     (row,) = await database.fetch("SELECT count(*) FROM tracks WHERE user_id = $1", viewer.user_id)
     assert row["count"] == 0
 

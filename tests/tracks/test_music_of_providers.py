@@ -2,92 +2,35 @@
 
 import io
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 import av
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 import pytest
-import pytest_asyncio
 from rich.console import Console
 
 from jobs.engines.music.loudness import integrated_lufs, segment_energies, true_peak_dbtp
+from jobs.queue import QUEUES
 from server import smoke
 from storage.rows import read_id
-from tests.fakes.fal import FakeFal
-from tests.fakes.replicate import FakeReplicate
 from tests.fakes.vendor import Plan, make_wav
-from tests.studio import Person, Process, Studio, free_port, running_studio, until
+from tests.studio import Person, Process, free_port, until
+from tests.tracks.outward import SECONDS, SONG, Vendors, ask_for_track, wait_for_look
 
 TRACK = """query ($id: ID!) { track(id: $id) { status provider music { key } stems { id } midi { id }
   audio { url mimeType durationSeconds } master { url } peaks { url } cover { svgUrl pngUrl } } }"""
 LEDGER = "{ creditEntries(first: 100) { nodes { kind jobId } } }"
 CANCEL = "mutation ($id: ID!) { cancelJob(id: $id) { __typename } }"
 KEPT = "SELECT provider, state, code FROM provider_submissions WHERE job_id = $1 ORDER BY created_at"
-SECONDS, PRICE = 8, 2
-SONG = make_wav(SECONDS, rate=22_050)
+PRICE = 2
 
 
-@dataclass
-class Vendors:
-    """A studio, the two vendors that its workers may ask, and how to start such a worker."""
-
-    studio: Studio
-    fal: FakeFal
-    replicate: FakeReplicate
-    start: Callable[..., Any]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def outward() -> AsyncIterator[Studio]:
-    """A studio of its own, whose workers these tests start."""
-    async with running_studio({"CREDITS_AT_SIGN_UP": "100"}) as running:
-        running.processes.pop().kill()
-        yield running
-
-
-@pytest_asyncio.fixture
-async def vendors(outward: Studio) -> AsyncIterator[Vendors]:
-    workers: list[Process] = []
-    async with AsyncExitStack() as stack:
-        fal = await stack.enter_async_context(FakeFal.open())
-        replicate = await stack.enter_async_context(FakeReplicate.open())
-        fal.plan = replicate.plan = Plan(audio=SONG)
-
-        async def start(**environment: str) -> Process:
-            given = {
-                "MUSIC_PROVIDER": "fal",
-                "FAL_KEY": fal.key,
-                "FAL_URL": fal.url,
-                "REPLICATE_API_TOKEN": replicate.key,
-                "REPLICATE_URL": replicate.url,
-            }
-            workers.append(await outward.start_worker(**given | environment))
-            return workers[-1]
-
-        yield Vendors(outward, fal, replicate, start)
-        for worker in workers:
-            if worker.child.poll() is None:
-                worker.kill()
-
-
-@pytest_asyncio.fixture
-async def owner(outward: Studio) -> Person:
-    return await outward.make_user()
-
-
-async def ask_for_track(owner: Person) -> tuple[str, str]:
-    created = await owner.create_track(durationSeconds=SECONDS)
-    return created["track"]["id"], created["job"]["id"]
-
-
-async def see_through(owner: Person) -> Any:
+async def see_through(owner: Person, *, spent: int = PRICE) -> Any:
     track_id, job_id = await ask_for_track(owner)
     await owner.wait_until(job_id, "COMPLETE")
-    assert await owner.credits() == 100 - PRICE
+    assert await owner.credits() == 100 - spent
     assert await read_ledger(owner, job_id) == ["CAPTURE", "RESERVE"]
     return (await owner.get(TRACK, id=track_id))["track"]
 
@@ -172,6 +115,32 @@ async def test_result_that_is_no_song_is_the_providers_failure(vendors: Vendors,
     assert len(vendors.fal.submits) == 1
 
 
+async def test_recording_that_kills_our_engine_is_the_providers_failure(vendors: Vendors, owner: Person) -> None:
+    vendors.fal.plan = Plan(audio=make_wav(600, rate=4000))
+    worker = await vendors.start()
+    track_id, job_id = await ask_for_track(owner)
+
+    async def is_being_finished() -> bool:
+        return (await owner.job(job_id))["stage"] in ("decoding", "mixing")
+
+    await until(is_being_finished, "the recording is with the engine")
+    kill_engines(worker)
+    job = await owner.wait_until(job_id, "COMPLETE")
+    assert job["attempt"] == 1
+    assert (await owner.get(TRACK, id=track_id))["track"]["provider"] == "replicate"
+    assert await read_entries(vendors, job_id) == [
+        ("fal", "ended", "PROVIDER_RESULT_LOST"),
+        ("replicate", "ended", "COMPLETE"),
+    ]
+
+
+def kill_engines(worker: Process) -> None:
+    """As the kernel does with what takes too much memory."""
+    for fork_server in psutil.Process(worker.child.pid).children():
+        for engine in fork_server.children():
+            engine.kill()
+
+
 @pytest.mark.parametrize("ending", ["refused", "moderated"])
 async def test_refused_wish_fails_with_its_code_and_costs_nothing(vendors: Vendors, owner: Person, ending: str) -> None:
     vendors.fal.plan = Plan(ending=ending)
@@ -234,6 +203,45 @@ async def test_cancel_reaches_the_provider_and_gives_the_credits_back(vendors: V
     assert (len(vendors.fal.submits), len(vendors.replicate.submits)) == (1, 0)
 
 
+async def test_songs_that_only_wait_elsewhere_hold_up_none_that_we_make(vendors: Vendors, owner: Person) -> None:
+    vendors.fal.plan = Plan(endless=True, audio=SONG)
+    await vendors.start(WORKER_SLOTS="1", MUSIC_FALLBACK="local")
+    waiting = [await ask_for_track(owner) for _ in range(8)]
+
+    async def all_are_followed() -> bool:
+        return len(vendors.fal.runs) == 8 and all(run.looks for run in vendors.fal.runs)
+
+    await until(all_are_followed, "all of them wait at fal, eight at once")
+    vendors.fal.refuse_submit(402)
+    track = await see_through(owner, spent=9 * PRICE)
+    assert track["provider"] == "local"
+    assert {(await owner.job(job_id))["state"] for _, job_id in waiting} == {"RENDERING"}
+    for run in vendors.fal.runs:
+        run.plan = Plan(audio=SONG)
+    for _, job_id in waiting:
+        await owner.wait_until(job_id, "COMPLETE")
+    assert len(vendors.fal.runs) == 8
+    assert await owner.credits() == 100 - 9 * PRICE
+
+
+async def test_one_persons_songs_leave_room_for_anothers(vendors: Vendors, owner: Person) -> None:
+    vendors.fal.plan = Plan(endless=True, audio=SONG)
+    await vendors.start()
+    held = QUEUES["remote"].running_per_user
+    asked = [await ask_for_track(owner) for _ in range(held + 2)]
+
+    async def all_slots_are_held() -> bool:
+        return len(vendors.fal.runs) == held
+
+    await until(all_slots_are_held, "as many wait at fal as one person may have there")
+    other = await vendors.studio.make_user()
+    _, job_id = await ask_for_track(other)
+    await other.wait_until(job_id, "RENDERING", seconds=5)
+    assert [(await owner.job(job_id))["state"] for _, job_id in asked].count("QUEUED") == 2
+    for _, job_id in asked:
+        await owner.get(CANCEL, id=job_id)
+
+
 async def test_smoke_test_passes_whoever_makes_the_music(vendors: Vendors) -> None:
     await vendors.start()
     out = io.StringIO()
@@ -247,12 +255,3 @@ async def test_worker_without_keys_composes_as_ever_and_asks_nobody(vendors: Ven
     track = await see_through(owner)
     assert (track["provider"], len(track["stems"])) == ("local", 4)
     assert vendors.fal.requests == vendors.replicate.requests == []
-
-
-async def wait_for_look(vendor: FakeFal) -> None:
-    """By then the worker has kept what it was answered."""
-
-    async def is_looked_after() -> bool:
-        return bool(vendor.runs and vendor.runs[0].looks)
-
-    await until(is_looked_after, "the worker asks how the run does")
