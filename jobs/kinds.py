@@ -1,6 +1,6 @@
 """The contents page of the work that can be asked for: every kind of job, its queue and its actor."""
 
-from jobs import covers, probes, tracks
+from jobs import covers, probes, tracks, uploads
 from jobs.queue import Kind
 
 KINDS = {
@@ -9,6 +9,7 @@ KINDS = {
         Kind("tracks.render", "media", tracks.render, also_in=(tracks.REMOTE_QUEUE,)),
         Kind("covers.draw", "default", covers.draw),
         Kind("covers.rasterise", "default", covers.rasterise),
+        Kind("uploads.check", "default", uploads.check),
         Kind("jobs.probe", "default", probes.probe),
     )
 }

@@ -17,7 +17,7 @@ from jobs.bridge import wait
 from jobs.foundry import Foundry
 from jobs.progress import Progress
 from server import metrics
-from server.errors import JobFailed, JobInterrupted, JobStopped, LibrettoError
+from server.errors import JobFailed, JobInterrupted, JobStopped, LibrettoError, Unavailable
 from server.logs import bound_contextvars, get_contextvars, get_logger
 from storage import database, jobs
 from storage.blobs import BlobStore
@@ -195,7 +195,7 @@ class Desk:
             outcome = stopped.code.lower()
         except JobFailed as failure:
             outcome = _end_badly(lease, failure.code, failure.message, retryable=failure.retryable)
-        except (*database.LOST, TimeoutError) as lost:
+        except (*database.LOST, Unavailable, TimeoutError) as lost:
             log.warning("job.storage_lost", error=str(lost))
             outcome = _end_badly(lease, "STORAGE_LOST", "The storage went away meanwhile", retryable=True)
         except Exception:

@@ -14,7 +14,7 @@ from jobs.scratch import sweep_scratch
 from server import metrics
 from server.errors import Unavailable
 from server.logs import get_logger
-from storage import assets, covers, jobs
+from storage import assets, covers, jobs, uploads
 from storage.blobs import BlobStore
 from storage.database import LOST
 
@@ -23,6 +23,7 @@ REAP_SECONDS = 2.0
 SWEEP_SECONDS = 3600.0
 CALL_OFF_SECONDS = 60.0
 TELL_SECONDS = 5.0
+EXPIRE_SECONDS = 60.0
 DUE_AT_ONCE = 64  # rings that are answered in vain, because one person holds all they may, cost little at this
 ORPHAN_AGE = timedelta(hours=6)  # longer than any job works on a file before it owns it
 SWEEP_BATCH = 500
@@ -63,6 +64,7 @@ async def sweep(blobs: BlobStore, *, age: timedelta = ORPHAN_AGE) -> int:
     owners: Mapping[str, Callable[[list[str]], Awaitable[set[str]]]] = {
         "jobs/": assets.find_owned_keys,
         "covers/": covers.find_owned_keys,
+        "uploads/": uploads.find_owned_keys,
     }
     swept = 0
     for prefix, find_owned_keys in owners.items():

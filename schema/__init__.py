@@ -7,12 +7,14 @@ from schema.allowances import AllowanceQuery
 from schema.covers import CoverMutation, CoverQuery
 from schema.credits import CreditQuery
 from schema.figures import FigureQuery
+from schema.files import FILE, SentFile
 from schema.jobs import JobMutation, JobQuery, JobSubscription
 from schema.providers import ProviderQuery
 from schema.root import NODES, RootQuery
 from schema.series import SeriesMutation, SeriesQuery
 from schema.styles import StyleQuery
 from schema.tracks import TrackMutation, TrackQuery
+from schema.uploads import UploadMutation, UploadQuery
 from schema.users import UserMutation, UserQuery
 from schema.webhooks import WebhookMutation, WebhookQuery
 
@@ -24,6 +26,7 @@ class Query(
     TrackQuery,
     SeriesQuery,
     CoverQuery,
+    UploadQuery,
     JobQuery,
     StyleQuery,
     CreditQuery,
@@ -36,7 +39,9 @@ class Query(
 
 
 @strawberry.type
-class Mutation(UserMutation, TrackMutation, SeriesMutation, CoverMutation, JobMutation, WebhookMutation):
+class Mutation(
+    UserMutation, TrackMutation, SeriesMutation, CoverMutation, UploadMutation, JobMutation, WebhookMutation
+):
     pass
 
 
@@ -50,7 +55,7 @@ schema = strawberry.Schema(
     Mutation,
     Subscription,
     types=NODES,
-    config=StrawberryConfig(disable_field_suggestions=True),
+    config=StrawberryConfig(disable_field_suggestions=True, scalar_map={SentFile: FILE}),
 )
 
 __all__ = ["schema"]

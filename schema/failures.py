@@ -49,6 +49,17 @@ class TooManyCovers(Failure):
     most_bytes: int
 
 
+@strawberry.type(description="The files of the account leave too little room.")
+class QuotaExceeded(Failure):
+    required_bytes: float = strawberry.field(description="A whole number; it may be larger than an Int.")
+    available_bytes: float
+
+
+@strawberry.type(description="Not all of the file has arrived.")
+class UploadIncomplete(Failure):
+    missing_parts: list[int] = strawberry.field(description="Their numbers; 1 for a file that comes whole.")
+
+
 @strawberry.type(description="The content policy does not allow this.")
 class PolicyRejected(Failure):
     reason: str
@@ -73,6 +84,15 @@ def failure_of(refusal: errors.Refusal) -> Failure:
             return InsufficientCredits(code=code, message=message, required=required, available=available)
         case errors.TooManyCovers(most=most, most_bytes=most_bytes):
             return TooManyCovers(code=code, message=message, most=most, most_bytes=most_bytes)
+        case errors.QuotaExceeded(required_bytes=required_bytes, available_bytes=available_bytes):
+            return QuotaExceeded(
+                code=code,
+                message=message,
+                required_bytes=float(required_bytes),
+                available_bytes=float(available_bytes),
+            )
+        case errors.UploadIncomplete(missing_parts=numbers):
+            return UploadIncomplete(code=code, message=message, missing_parts=numbers)
         case errors.PolicyRejected(reason=reason, suggestion=suggestion):
             return PolicyRejected(code=code, message=message, reason=reason, suggestion=suggestion)
         case errors.NotFound():

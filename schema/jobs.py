@@ -17,7 +17,7 @@ from schema.reads import computed, relation
 from schema.roots import One, Page
 from schema.ticker import begin_ticking
 from server import errors
-from storage import jobs, tracks
+from storage import jobs, tracks, uploads
 from storage.access import ADMINS, OWNER, OWNER_AND_ADMINS
 from storage.jobs.rows import JobState as JobSnapshot
 from storage.lifecycle import TERMINAL, State
@@ -25,6 +25,7 @@ from storage.rows import read_id
 
 if TYPE_CHECKING:
     from schema.tracks import Track
+    from schema.uploads import MediaUpload
 
 QUEUES_SECONDS = 1.0
 KEEPS_ENDED_SECONDS = 600.0  # a phone that comes back sees what has ended meanwhile
@@ -80,6 +81,9 @@ class Job(Node):
 
     track: Annotated["Track", strawberry.lazy("schema.tracks")] | None = relation(
         lambda: tracks.Track, "subject_id", description="What the job works on."
+    )
+    upload: Annotated["MediaUpload", strawberry.lazy("schema.uploads")] | None = relation(
+        lambda: uploads.Upload, "subject_id", description="The file that the job looks at."
     )
 
 

@@ -11,6 +11,7 @@ from schema.roots import AnyOf
 from schema.series import Series
 from schema.styles import Style
 from schema.tracks import Asset, Track
+from schema.uploads import MediaUpload
 from schema.users import User
 from schema.webhooks import Webhook, WebhookDelivery
 
@@ -19,6 +20,7 @@ NODES: tuple[type[Node], ...] = (
     Cover,
     CreditEntry,
     Job,
+    MediaUpload,
     SavedCover,
     Series,
     Style,

@@ -9,6 +9,8 @@ LibrettoError
 │   ├── RateLimited         retry_after_seconds
 │   ├── InsufficientCredits required, available
 │   ├── TooManyCovers       most, most_bytes
+│   ├── QuotaExceeded       required_bytes, available_bytes
+│   ├── UploadIncomplete    missing_parts: what has yet to arrive
 │   ├── PolicyRejected      reason, suggestion
 │   └── Conflict            the key or the state is taken
 ├── JobFailed               a job ends with it; `retryable` is decided where it is raised
@@ -125,6 +127,28 @@ class TooManyCovers(Refusal):
         super().__init__(
             f"An account holds {most} saved covers and {most_bytes >> 20} MiB of them, pictures included; delete some"
         )
+
+
+class QuotaExceeded(Refusal):
+    """The files of this account leave too little room."""
+
+    code = "QUOTA_EXCEEDED"
+
+    def __init__(self, required_bytes: int, available_bytes: int) -> None:
+        self.required_bytes, self.available_bytes = required_bytes, available_bytes
+        super().__init__(
+            f"This needs {required_bytes} bytes and the account has {available_bytes} left; delete uploads first"
+        )
+
+
+class UploadIncomplete(Refusal):
+    """Not all of the file has arrived; send what is missing, then complete the upload again."""
+
+    code = "UPLOAD_INCOMPLETE"
+
+    def __init__(self, missing_parts: list[int]) -> None:
+        self.missing_parts = missing_parts
+        super().__init__()
 
 
 class PolicyRejected(Refusal):

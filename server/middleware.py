@@ -22,6 +22,7 @@ ROUTES = {
     "readyz",
     "metrics",
     "media",
+    "files",
     "share",
     "embed",
     "oembed",

@@ -11,7 +11,10 @@ Headers = tuple[tuple[str, str], ...]
 LOCAL_PAGE = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 PREFLIGHT_SECONDS = 86_400
 METHODS = ("GET", "POST", "PUT", "DELETE")
-FORCING = (b"apollo-require-preflight", b"graphql-require-preflight", b"x-apollo-operation-name")
+FORCING = (
+    *(b"apollo-require-preflight", b"graphql-require-preflight", b"graphql-preflight", b"x-apollo-operation-name"),
+    b"x-requested-with",
+)
 ALLOWED = {
     *("accept", "accept-language", "authorization", "content-language", "content-type", "x-request-id"),
     *("x-graphql-event-stream-token", "x-apollo-operation-id", *(name.decode() for name in FORCING)),

@@ -1,18 +1,26 @@
-"""Signed links of the local blob store, served with ranges to players on any origin; S3 serves its own links."""
+"""Signed links of the local blob store: files served with ranges to players on any origin, and files taken in.
 
+S3 serves its own links.
+"""
+
+import asyncio
 import re
 from contextlib import AsyncExitStack
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from server.errors import LibrettoError, Unavailable
 from storage.blobs import BlobMissing, BlobStore, keys
-from storage.blobs.local import LinkRefused, LocalStore, OpenBlob
+from storage.blobs.folder import OpenBlob
+from storage.blobs.keys import LinkRefused
+from storage.blobs.local import LocalStore
+from storage.blobs.local_uploads import ArrivalRefused
 
 SHARED_HEADERS = {
     "Access-Control-Allow-Origin": "*",  # the signature is the right; no cookie is ever looked at
@@ -29,6 +37,12 @@ PREFLIGHT_HEADERS = {
     "Access-Control-Max-Age": "86400",
 }
 ALLOW = "GET, HEAD, OPTIONS"
+PUT_PREFLIGHT_HEADERS = PREFLIGHT_HEADERS | {
+    "Access-Control-Allow-Methods": "PUT",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+ALLOW_PUT = "PUT, OPTIONS"
+PUTS_AT_ONCE = 8  # of one person and process; who sends more waits, and the others do not wait for them
 _ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.ASCII | re.IGNORECASE)
 
 
@@ -83,9 +97,53 @@ class MediaFiles:
         return _answer(request, file, name, seconds_left)
 
 
+class ArrivingFiles:
+    """The application below `/files`, which takes a PUT as it comes: no part of it waits in memory for the rest."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._uploads = store.uploads
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; the front lets go of a client whose bytes come too slowly."""
+        request = Request(scope, receive)
+        if request.method == "OPTIONS":
+            response = Response(status_code=204, headers=SHARED_HEADERS | PUT_PREFLIGHT_HEADERS)
+        elif request.method != "PUT":
+            response = _refuse(405, "METHOD_NOT_ALLOWED", f"Use {ALLOW_PUT}", {"Allow": ALLOW_PUT})
+        else:
+            response = await self._answer(request)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._take(request)
+        except LinkRefused as refusal:
+            return _refuse(403, refusal.code, refusal.message)
+        except ArrivalRefused as refusal:
+            return _refuse(400, refusal.code, refusal.message)
+        except ClientDisconnect:
+            return _refuse(400, "BODY_INCOMPLETE", "The connection was lost; send this again")
+        except Unavailable as fault:
+            return _refuse(503, fault.code, "The files are out of reach right now", {"Retry-After": "5"})
+
+    async def _take(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        grant = self._uploads.check_link(key, request.query_params)
+        if request.headers.get("content-length") != str(grant.size_bytes):
+            return _refuse(400, "WRONG_LENGTH", f"This link is for a body of {grant.size_bytes} bytes, said beforehand")
+        if grant.part is None and request.headers.get("content-type") != grant.mime_type:
+            return _refuse(400, "WRONG_TYPE", f"This link is for Content-Type: {grant.mime_type}")
+        async with self._turns.setdefault(key.split("/")[1], asyncio.Semaphore(PUTS_AT_ONCE)):
+            blob = await self._uploads.receive(grant, request.stream())
+        return Response(headers=SHARED_HEADERS | {"ETag": f'"{blob.etag}"', "Cache-Control": "no-store"})
+
+
 def routes(store: BlobStore) -> list[Route]:
     """Where the links of this store lead when they lead to us."""
-    return [Route("/media/{key:path}", MediaFiles(store))] if isinstance(store, LocalStore) else []
+    if not isinstance(store, LocalStore):
+        return []
+    return [Route("/media/{key:path}", MediaFiles(store)), Route("/files/{key:path}", ArrivingFiles(store))]
 
 
 def pick_span(headers: Headers, etag: str, size_bytes: int) -> Span | None:

@@ -19,6 +19,7 @@ from jobs.foundry import Foundry, open_foundry
 from jobs.kinds import KINDS
 from jobs.queue import QUEUES, Desk, Queue
 from jobs.submissions import call_off_strays
+from jobs.uploads import drop_strays, expire_uploads
 from jobs.webhooks.sender import open_sender
 from server.health import Health
 from server.logs import get_logger
@@ -99,6 +100,8 @@ def _chores(resources: Resources, foundry: Foundry, health: Health, name: str) -
         schedule.keep_doing(
             partial(webhooks.sweep_deliveries, resources.settings.webhook_retention_days), schedule.SWEEP_SECONDS
         ),
+        schedule.keep_doing(partial(expire_uploads, resources.blobs), schedule.EXPIRE_SECONDS),
+        schedule.keep_doing(partial(drop_strays, resources.blobs), schedule.SWEEP_SECONDS),
         schedule.keep_doing(partial(call_off_strays, foundry.providers), schedule.CALL_OFF_SECONDS),
     ]
     tell_circuits = partial(foundry.tell_circuits, name)

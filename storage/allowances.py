@@ -32,6 +32,7 @@ class Allowance:
 
 COVER_SAVES = Allowance("covers.save", 30, 60)
 SERIES = Allowance("series.create", 10, 3600)
+UPLOADS = Allowance("uploads.create", 60, 3600)
 TRACKS = Allowance("tracks.create", 5, 60)
 WEBHOOK_SENDS = Allowance("webhooks.send", 10, 60)  # tests and replays, which anybody may have sent anywhere
 TRACKS_OF_PRO = Allowance("tracks.create.pro", 15, 60)  # besides those of everybody: 20 in all

@@ -29,6 +29,7 @@ ROW_MODULES = (
     "storage.submissions",
     "storage.webhooks.rows",
     "storage.providers",
+    "storage.uploads",
 )
 LOST = (
     OSError,

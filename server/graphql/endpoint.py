@@ -14,6 +14,7 @@ from schema.context import Context
 from schema.documents import DocumentErrors, Operation
 from server.auth import Gatekeeper
 from server.errors import LibrettoError, Unauthenticated, Unavailable
+from server.graphql.forms import is_form, read_form
 from server.graphql.limits import describe
 from server.graphql.negotiation import RESPONSE_JSON, Accepted, is_json, negotiate
 from server.graphql.streams import Streams
@@ -118,24 +119,32 @@ class GraphQLEndpoint:
             if _is_for_one_connection(request, incoming):
                 self._check_origin(request)
                 return await self._streams.answer_single(incoming)
+            if request.method == "POST" and is_form(headers):
+                async with read_form(incoming, headers) as given:
+                    return await self._respond(self.begin(request, given))
             if request.method == "POST":
                 request.body = await _read_body(incoming)
         except BadRequest as error:
             return _refuse(error, request).as_response()
-        begun = self.begin(request)
+        return await self._respond(self.begin(request))
+
+    async def _respond(self, begun: Reply | Stream | Coroutine[Any, Any, Reply]) -> Response:
         if isinstance(begun, Stream):
             return await self._streams.respond(*begun)
         return (begun if isinstance(begun, Reply) else await begun).as_response()
 
-    def begin(self, request: Request) -> Reply | Stream | Coroutine[Any, Any, Reply]:
-        """All that needs no I/O; whatever is wrong with a request is said in GraphQL's own form."""
+    def begin(self, request: Request, given: Any = None) -> Reply | Stream | Coroutine[Any, Any, Reply]:
+        """All that needs no I/O; whatever is wrong with a request is said in GraphQL's own form.
+
+        `given` is what it asks for where that has been read already.
+        """
         try:
             accepted = negotiate(request.headers.get(b"accept"))
             if accepted == NOTHING:
                 raise NotAcceptable
             self._check_origin(request)
             viewer, refusal = self._recognise(request.headers.get(b"authorization"))
-            asked = self._operations.read(_decode(request))
+            asked = self._operations.read(_decode(request) if given is None else given)
             operation = self._operations.find(asked.query, asked.name, asked.variables)
             if refusal is not None and not operation.opens_session:
                 raise refusal

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from server.graphql.endpoint import MAX_BODY_BYTES, STREAM_TOKEN, GraphQLEndpoint, Stream
+from server.graphql.forms import is_form
 from server.graphql.pace import Pace, PacedLine, Stage
 from server.http import Reply, Request, read_headers
 from server.logs import new_request_id
@@ -164,6 +165,7 @@ class Front(PacedLine):
             and not self._is_answering()
             and UNUSUAL.isdisjoint(headers)
             and int(headers.get(b"content-length", b"0")) <= MAX_BODY_BYTES
+            and not is_form(headers)
             and not self.flow.write_paused
             and not self.transport.is_closing()
         )

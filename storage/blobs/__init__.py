@@ -8,6 +8,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from storage.blobs import local
+from storage.blobs.arrivals import Uploads
 from storage.blobs.keys import Blob, BlobMissing, InvalidKey, attempt_key, upload_key
 
 __all__ = ["Blob", "BlobMissing", "BlobStore", "InvalidKey", "attempt_key", "open_store", "upload_key"]
@@ -15,6 +16,11 @@ __all__ = ["Blob", "BlobMissing", "BlobStore", "InvalidKey", "attempt_key", "ope
 
 class BlobStore(Protocol):
     """What every store can do; it raises `InvalidKey` for a bad key and `Unavailable` when it does not answer."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """The side of it that clients write to."""
+        ...
 
     async def put(self, key: str, source: Path | bytes, mime_type: str) -> Blob:
         """Keep these bytes: all of them or, whatever happens on the way, none."""

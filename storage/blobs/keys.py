@@ -75,6 +75,18 @@ class BlobMissing(LibrettoError):
     code = "BLOB_MISSING"
 
 
+class LinkRefused(LibrettoError):
+    """This link is not one of ours."""
+
+    code = "LINK_INVALID"
+
+
+class LinkExpired(LinkRefused):
+    """This link has expired; ask for a fresh one."""
+
+    code = "LINK_EXPIRED"
+
+
 @dataclass(frozen=True)
 class Blob:
     """What a store knows about one blob; the `etag` changes whenever the bytes do."""
@@ -125,11 +137,11 @@ def attempt_key(job_id: object, token: object, name: str) -> str:
     return check_key(f"jobs/{job_id}/{token}/{name}")
 
 
-def upload_key(upload_id: object, mime_type: str) -> str:
+def upload_key(owner: str, upload: str, name: str, mime_type: str) -> str:
     """Where the bytes of one upload stand, whatever its owner called the file."""
     if mime_type not in EXTENSIONS:
         raise InvalidKey(f"{mime_type[:80]!r} is not a kind of media that we keep")
-    return check_key(f"uploads/{upload_id}/original.{EXTENSIONS[mime_type]}")
+    return check_key(f"uploads/{owner}/{upload}/{name}.{EXTENSIONS[mime_type]}")
 
 
 def link_window(now: float, expires_in_seconds: int) -> tuple[int, int]:

@@ -1,17 +1,15 @@
 """The blob store in a bucket of S3 or of anything that speaks it: one client held open, links signed without a call."""
 
 import asyncio
-import hashlib
-import hmac
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # it ships no types, nor does botocore
 from aiobotocore.session import get_session  # type: ignore[import-untyped]
@@ -22,6 +20,9 @@ from server.errors import Unavailable
 from server.logs import get_logger
 from storage.blobs import keys
 from storage.blobs.keys import Blob, BlobMissing
+from storage.blobs.s3_faults import answering
+from storage.blobs.s3_uploads import S3Uploads
+from storage.blobs.signing import Signer
 
 PART_BYTES = 16 * 1024 * 1024  # up to this a put is one request; R2 wants parts of one size
 MAX_PARTS = 10_000
@@ -33,7 +34,6 @@ ATTEMPTS = 3
 POOL_SIZE = 50
 DEFAULT_REGION = "us-east-1"  # left alone, botocore says aws-global, which no signature may name
 GOOGLE_ENDPOINT = "https://storage.googleapis.com"
-MISSING_CODES = {"404", "NoSuchKey"}
 
 log = get_logger(__name__)
 
@@ -46,40 +46,7 @@ class Bucket:
     endpoint: str | None
     region: str | None
     path_style: bool
-
-
-@dataclass(frozen=True)
-class Signer:
-    """Signature version 4 in a query string.
-
-    Ours and not botocore's: that one signs this very second, so that no browser could cache it, and must be awaited.
-    """
-
-    base_url: str
-    region: str
-    access_key: str
-    secret_key: str
-    token: str | None
-
-    def sign_get(self, key: str, query: dict[str, str], *, signed_at: int, expires_at: int) -> str:
-        """A URL for one GET of `key`, good from `signed_at` to `expires_at`."""
-        moment = datetime.fromtimestamp(signed_at, UTC).strftime("%Y%m%dT%H%M%SZ")
-        scope = f"{moment[:8]}/{self.region}/s3/aws4_request"
-        signed = query | {
-            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-            "X-Amz-Credential": f"{self.access_key}/{scope}",
-            "X-Amz-Date": moment,
-            "X-Amz-Expires": str(expires_at - signed_at),
-            "X-Amz-SignedHeaders": "host",
-        }
-        if self.token:
-            signed["X-Amz-Security-Token"] = self.token
-        encoded = "&".join(f"{quote(name, safe='-_.~')}={quote(signed[name], safe='-_.~')}" for name in sorted(signed))
-        target = urlsplit(f"{self.base_url}/{key}")
-        request = f"GET\n{target.path}\n{encoded}\nhost:{target.netloc}\n\nhost\nUNSIGNED-PAYLOAD"
-        to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-        signature = _chain(f"AWS4{self.secret_key}", *scope.split("/"), to_sign).hex()
-        return f"{self.base_url}/{key}?{encoded}&X-Amz-Signature={signature}"
+    checksums: str  # as botocore calls it
 
 
 class S3Store:
@@ -99,12 +66,15 @@ class S3Store:
         self._stack = stack
         self._clock = clock
         self._base_url = _base_url(bucket, client.meta.endpoint_url)
+        self.uploads = S3Uploads(
+            bucket.name, client, lambda: self._signer, clock, signs_digests=bucket.checksums == "when_supported"
+        )
 
     async def put(self, key: str, source: Path | bytes, mime_type: str) -> Blob:
         """Keep these bytes: all of them or, whatever happens on the way, none."""
         keys.check_mime_type(key, mime_type)
         size_bytes = len(source) if isinstance(source, bytes) else (await asyncio.to_thread(source.stat)).st_size
-        with _answering(key):
+        with answering(key):
             if size_bytes <= PART_BYTES:
                 body = await asyncio.to_thread(_slice, source, 0, size_bytes)
                 answer = await self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=mime_type)
@@ -117,7 +87,7 @@ class S3Store:
         """What is kept under this key."""
         keys.check_key(key)
         try:
-            with _answering(key):
+            with answering(key):
                 head = await self._client.head_object(Bucket=self._bucket, Key=key)
         except BlobMissing:
             return None
@@ -132,7 +102,7 @@ class S3Store:
             if start >= end:
                 return
             wanted["Range"] = f"bytes={start}-{end - 1}"
-        with _answering(key):
+        with answering(key):
             answer = await self._client.get_object(Bucket=self._bucket, Key=key, **wanted)
             async with answer["Body"] as body:
                 async for chunk in body.iter_chunks(READ_CHUNK_BYTES):
@@ -141,7 +111,7 @@ class S3Store:
     async def delete(self, key: str) -> None:
         """Let go of a blob; fine when it is gone already."""
         keys.check_key(key)
-        with suppress(BlobMissing), _answering(key):
+        with suppress(BlobMissing), answering(key):
             await self._client.delete_object(Bucket=self._bucket, Key=key)
 
     async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
@@ -149,7 +119,7 @@ class S3Store:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=keys.check_prefix(prefix)
         )
-        with _answering(prefix):
+        with answering(prefix):
             async for page in pages:
                 for entry in page.get("Contents", ()):
                     if keys.is_key(entry["Key"]):
@@ -160,11 +130,11 @@ class S3Store:
         disposition = keys.content_disposition(keys.mime_type_of(key), download_name)
         query = {} if disposition == "inline" else {"response-content-disposition": disposition}
         signed_at, expires_at = keys.link_window(self._clock(), expires_in_seconds)
-        return self._signer.sign_get(key, query, signed_at=signed_at, expires_at=expires_at)
+        return self._signer.sign("GET", key, query, signed_at=signed_at, expires_at=expires_at)
 
     async def ping(self) -> None:
         """`Unavailable` when the bucket cannot be reached."""
-        with _answering(self._bucket):
+        with answering(self._bucket):
             try:
                 await self._client.head_bucket(Bucket=self._bucket)
             except ClientError as fault:
@@ -177,7 +147,7 @@ class S3Store:
 
     async def refresh_credentials(self) -> None:
         """Take up credentials that a role renewed; `link` must not wait, so puts and pings do it beforehand."""
-        with _answering(self._bucket):
+        with answering(self._bucket):
             frozen = await self._credentials.get_frozen_credentials()
         self._signer = Signer(
             self._base_url, self._client.meta.region_name, frozen.access_key, frozen.secret_key, frozen.token
@@ -235,7 +205,7 @@ async def open_bucket(url: str) -> S3Store:
     """The store in the bucket that an `s3://` or `gs://` URL names, with credentials from the usual places of AWS."""
     bucket = parse_bucket(url)
     session = get_session()
-    with _answering(bucket.name):
+    with answering(bucket.name):
         credentials = await session.get_credentials()
     if credentials is None:
         raise Unavailable("No credentials for the blob store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
@@ -259,8 +229,10 @@ def parse_bucket(url: str) -> Bucket:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     if not parts.netloc or parts.path.strip("/"):
         raise ValueError("BLOB_STORE_URL must name a bucket and nothing below it, as in s3://bucket?region=eu-west-1")
-    if unknown := options.keys() - {"endpoint", "region", "path_style"}:
-        raise ValueError(f"BLOB_STORE_URL knows endpoint, region and path_style, not {', '.join(sorted(unknown))}")
+    if unknown := options.keys() - {"endpoint", "region", "path_style", "checksums"}:
+        raise ValueError(
+            f"BLOB_STORE_URL knows endpoint, region, path_style and checksums, not {', '.join(sorted(unknown))}"
+        )
     google = parts.scheme == "gs"
     endpoint = options.get("endpoint") or (GOOGLE_ENDPOINT if google else None)
     if endpoint and urlsplit(endpoint).scheme not in ("http", "https"):
@@ -270,11 +242,13 @@ def parse_bucket(url: str) -> Bucket:
     path_style = {"true": True, "1": True, "false": False, "0": False}.get(options.get("path_style", "").lower())
     if path_style is None and options.get("path_style"):
         raise ValueError("path_style in BLOB_STORE_URL must be true or false")
-    return Bucket(parts.netloc, endpoint, region, by_default if path_style is None else path_style)
+    checksums = options.get("checksums") or ("when_required" if endpoint else "when_supported")  # others choke on them
+    if checksums not in ("when_required", "when_supported"):
+        raise ValueError("checksums in BLOB_STORE_URL must be when_required or when_supported")
+    return Bucket(parts.netloc, endpoint, region, by_default if path_style is None else path_style, checksums)
 
 
 def _client_config(bucket: Bucket) -> AioConfig:
-    checksums = "when_required" if bucket.endpoint else "when_supported"  # others choke on trailing checksums
     return AioConfig(
         signature_version="s3v4",
         s3={"addressing_style": "path" if bucket.path_style else "virtual"},
@@ -282,8 +256,8 @@ def _client_config(bucket: Bucket) -> AioConfig:
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         max_pool_connections=POOL_SIZE,
-        request_checksum_calculation=checksums,
-        response_checksum_validation=checksums,
+        request_checksum_calculation=bucket.checksums,
+        response_checksum_validation=bucket.checksums,
     )
 
 
@@ -296,13 +270,6 @@ def _base_url(bucket: Bucket, endpoint: str) -> str:
     return f"{parts.scheme}://{bucket.name}.{host}{parts.path}"
 
 
-def _chain(secret: str, *messages: str) -> bytes:
-    key = secret.encode()
-    for message in messages:
-        key = hmac.digest(key, message.encode(), hashlib.sha256)
-    return key
-
-
 def _slice(source: Path | bytes, start: int, length: int) -> bytes:
     if isinstance(source, bytes):
         return source[start : start + length]
@@ -312,15 +279,3 @@ def _slice(source: Path | bytes, start: int, length: int) -> bytes:
     if len(piece) < length:
         raise Unavailable(f"{source.name} became shorter while it was kept")
     return piece
-
-
-@contextmanager
-def _answering(subject: str) -> Iterator[None]:
-    try:
-        yield
-    except ClientError as fault:
-        if fault.response["Error"]["Code"] in MISSING_CODES:
-            raise BlobMissing(f"There is no blob {subject}") from fault
-        raise Unavailable(f"The blob store refuses {subject}: {fault}") from fault
-    except (BotoCoreError, TransportError, TimeoutError) as fault:
-        raise Unavailable(f"The blob store does not answer: {fault}") from fault

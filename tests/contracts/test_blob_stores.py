@@ -20,7 +20,7 @@ from aiobotocore.session import get_session  # type: ignore[import-untyped]  # i
 
 from server import transfers
 from storage.blobs import BlobMissing, BlobStore, InvalidKey, open_store
-from storage.blobs.local import INCOMING
+from storage.blobs.folder import INCOMING
 from storage.blobs.s3 import PART_BYTES
 from tests.server.test_transfers import serving, until
 from tests.storage.test_blob_keys import TRICKS

@@ -34,6 +34,8 @@ CREATE_WEBHOOK = """mutation { createWebhook(input: {
   url: "https://hooks.invalid/", events: [JOB_FAILED, COVER_SAVED]}) { ... on WebhookCreated { webhook { id } } } }"""
 SEND_TEST = """mutation ($id: ID!) { sendTestWebhook(webhookId: $id) {
   ... on WebhookTestSent { delivery { id } } } }"""
+CREATE_UPLOAD = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) {
+  ... on UploadCreated { upload { id } } } }"""
 CREATE_SERIES = 'mutation { createSeries(input: {title: "S"}) { ... on SeriesCreated { series { id } } } }'
 
 
@@ -72,6 +74,12 @@ async def find_others(person: Person, track_id: str) -> list[str]:
     return [known["styles"][0]["id"], known["viewer"]["style"]["id"], *of_track]
 
 
+async def create_upload(person: Person, size_bytes: int) -> str:
+    given = {"filename": "a.mp3", "mimeType": "audio/mpeg", "sizeBytes": size_bytes}
+    upload_id: str = (await person.get(CREATE_UPLOAD, input=given))["createUpload"]["upload"]["id"]
+    return upload_id
+
+
 @pytest_asyncio.fixture(scope="module")
 async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     """One who has tracks in every state and two series, one who has another, and an admin."""
@@ -87,6 +95,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     everything = [*made, waiting]
     saved = [await save_cover(person, one["track"]["id"]) for person, one in ((owner, made[0]), (other, made[3]))]
     hooks = [await make_webhook(person) for person in (owner, other)]
+    brought = [await create_upload(person, size) for person, size in ((owner, 9), (owner, 20 << 20), (other, 9))]
     return World(
         viewers={
             "owner": viewer_of(studio, owner),
@@ -103,11 +112,13 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
                 *await find_others(owner, made[0]["track"]["id"]),
                 *saved,
                 *(known_id for hook in hooks for known_id in hook),
+                *brought,
                 series_id,
                 f"asset_{new_id().hex}",
                 "nothing_1",
                 "track_1",
             ],
+            "upload": [*brought, f"upload_{new_id().hex}", "nonsense"],
             "series": [series_id, f"series_{new_id().hex}", "track_" + "0" * 32],
             "webhook": [hook for hook, _ in hooks] + [f"webhook_{new_id().hex}", "delivery_" + "0" * 32],
         },

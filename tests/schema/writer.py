@@ -11,7 +11,16 @@ from schema.documents import core
 from storage.access import Viewer
 
 ROOTS = (*core.query_type.fields, "__typename")  # type: ignore[union-attr] # a schema without queries is none
-IDS = {"track": "track", "job": "job", "node": "node", "seriesId": "series", "trackId": "track", "webhookId": "webhook"}
+IDS = {
+    "track": "track",
+    "job": "job",
+    "node": "node",
+    "seriesId": "series",
+    "trackId": "track",
+    "webhookId": "webhook",
+    "upload": "upload",
+}
+ENUMS = {"state": "JobState", "crop": "Crop", "status": "UploadStatus"}
 FLEETING = {"version"}  # what two executions of the same mutation answer differently
 
 
@@ -80,8 +89,8 @@ class Writer:
             value = self.dice.choice([None, None, *self.world.cursors])
         elif name in ("id", "seriesId", "trackId", "webhookId"):
             value = self.dice.choice(self.world.ids[IDS[parent if name == "id" else name]])
-        elif name in ("state", "crop"):
-            named = {"state": core.type_map["JobState"], "crop": core.type_map["Crop"]}[name]
+        elif name in ENUMS:
+            named = core.type_map[ENUMS[name]]
             assert isinstance(named, GraphQLEnumType)
             state: str | None = self.dice.choice([None, *named.values])
             return state

@@ -114,7 +114,7 @@ async def test_form_of_a_foreign_page_changes_nothing(studio: Studio, person: Pe
     body = b'{"query": "mutation { createSeries(input: {title: \\"forged\\"}) { __typename } }"}'
     answer = await studio.client.post("/graphql", content=body, headers=headers)
 
-    assert answer.status_code == 415
+    assert answer.status_code == (400 if kind.startswith("multipart") else 415)  # a form must say that it is no page's
     assert "forged" not in str(await person.get("{ series(first: 9) { nodes { title } } }"))
 
 

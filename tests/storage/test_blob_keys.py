@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.blobs import InvalidKey, attempt_key, keys, open_store, upload_key
-from storage.blobs.s3 import Bucket, Signer, parse_bucket
+from storage.blobs.s3 import Bucket, parse_bucket
+from storage.blobs.signing import Signer
 
 TRICKS = [
     "",
@@ -67,9 +68,9 @@ def test_attempts_of_one_job_never_share_a_key() -> None:
 
 
 def test_upload_is_named_after_its_kind_only() -> None:
-    assert upload_key("1a", "audio/mp4") == "uploads/1a/original.m4a"
+    assert upload_key("1a", "2b", "kept", "audio/mp4") == "uploads/1a/2b/kept.m4a"
     with pytest.raises(InvalidKey):
-        upload_key("1a", "application/x-msdownload")
+        upload_key("1a", "2b", "kept", "application/x-msdownload")
 
 
 def test_each_extension_stands_for_one_kind() -> None:
@@ -116,10 +117,13 @@ def test_long_download_name_ends_between_two_characters() -> None:
 
 
 def test_bucket_urls_are_read() -> None:
-    url = "s3://music?endpoint=http://127.0.0.1:9000&region=eu-west-1&path_style=true"
-    assert parse_bucket(url) == Bucket("music", "http://127.0.0.1:9000", "eu-west-1", path_style=True)
-    assert parse_bucket("s3://music") == Bucket("music", None, None, path_style=False)
-    assert parse_bucket("gs://music") == Bucket("music", "https://storage.googleapis.com", "auto", path_style=True)
+    url, seldom, often = "s3://music?endpoint=http://127.0.0.1:9000&path_style=true", "when_required", "when_supported"
+    own = Bucket("music", "http://127.0.0.1:9000", "eu-west-1", path_style=True, checksums=seldom)
+    assert parse_bucket(f"{url}&region=eu-west-1") == own
+    assert parse_bucket(f"{url}&checksums=when_supported").checksums == often
+    assert parse_bucket("s3://music") == Bucket("music", None, None, path_style=False, checksums=often)
+    google = Bucket("music", "https://storage.googleapis.com", "auto", path_style=True, checksums=seldom)
+    assert parse_bucket("gs://music") == google
 
 
 @pytest.mark.parametrize(
@@ -136,6 +140,7 @@ def test_bucket_urls_are_read() -> None:
         "s3://bucket?endpoint=minio:9000",
         "s3://bucket?path_style=maybe",
         "s3://bucket?pathstyle=true",
+        "s3://bucket?checksums=always",
     ],
 )
 async def test_wrong_store_url_is_named_at_start(url: str) -> None:
@@ -151,5 +156,5 @@ def test_signer_agrees_with_the_worked_example_of_amazon() -> None:
         "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         None,
     )
-    url = signer.sign_get("test.txt", {}, signed_at=1369353600, expires_at=1369353600 + 86400)
+    url = signer.sign("GET", "test.txt", {}, signed_at=1369353600, expires_at=1369353600 + 86400)
     assert url.endswith("X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")

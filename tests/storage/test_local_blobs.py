@@ -9,7 +9,8 @@ import pytest
 
 from server.errors import Unavailable
 from storage.blobs import BlobMissing, open_store
-from storage.blobs.local import INCOMING, STALE_AFTER_SECONDS, LocalStore, StoreFull
+from storage.blobs.folder import INCOMING, STALE_AFTER_SECONDS, StoreFull
+from storage.blobs.local import LocalStore
 
 
 @pytest.fixture
