@@ -28,6 +28,7 @@ from jobs.formats.svg import SvgRefused, sanitise
 from jobs.make import make
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
+from jobs.seals import sign_files
 from jobs.styles import find_own_leanings
 from server.errors import (
     Conflict,
@@ -217,6 +218,7 @@ def draw(work: Work) -> None:
     plan, track = wait(_take(work))
     with scratch_folder() as folder:
         made = make(work, make_cover, plan, folder)
+        sign_files(work, made.crops.values(), track.title, "algorithmicMedia")
         wait_beating(_keep(work, track, plan, made), lambda: work.report(1, "keeping"))
 
 

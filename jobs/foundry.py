@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from jobs.bridge import wait
 from jobs.providers import Circuits, FalProvider, MusicProvider, ReplicateProvider
@@ -13,6 +15,9 @@ from storage import providers as outcomes
 from storage.hints import Hints
 
 log = get_logger(__name__)
+
+if TYPE_CHECKING:
+    from jobs.provenance import Seal
 
 VENDORS: tuple[type[FalProvider] | type[ReplicateProvider], ...] = (FalProvider, ReplicateProvider)
 
@@ -52,6 +57,7 @@ class Foundry:
     hints: Hints | None = None
     circuits: Circuits = field(default_factory=Circuits)
     meter: MusicMeter = field(default_factory=MusicMeter)
+    seal: "Seal | None" = None  # what signs where its files come from
 
     async def tell_circuits(self, worker: str) -> None:
         """Say to whoever asks how this worker's circuits stand."""
@@ -77,7 +83,15 @@ def open_foundry(settings: Settings) -> Foundry:
     models = {"fal": settings.fal_model, "replicate": settings.replicate_model}
     url = settings.webhooks_url if providers else ""
     hints = Hints(settings.redis_url) if url else None
-    foundry = Foundry(settings.music_order, providers, models, settings.style_unlocks_enabled, url, hints)
+    seal = _open_seal(settings)
+    foundry = Foundry(settings.music_order, providers, models, settings.style_unlocks_enabled, url, hints, seal=seal)
     for name in providers:
         metrics.MUSIC_CIRCUIT_OPEN.labels(name).set_function(foundry.circuits.get(name).is_open)
     return foundry
+
+
+def _open_seal(settings: Settings) -> "Seal | None":
+    if not settings.provenance_certificate:
+        return None
+    seal: Seal = import_module("jobs.provenance").Seal.of(settings)  # the extra, and 50 MB that nobody else needs
+    return seal

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
-from jobs import covers, queue
+from jobs import covers, moderation, queue
 from jobs.bridge import wait, wait_beating
 from jobs.engines.covers import CoverPlan
 from jobs.engines.music import Finished, Song, SongPlan
@@ -16,12 +16,21 @@ from jobs.engines.music.prompts import read_plan
 from jobs.engines.styles import steer_song
 from jobs.engines.tracks import FinishedTrack, MadeTrack, finish_track, make_track
 from jobs.make import make
+from jobs.moderation import Words
 from jobs.providers import Local, Member, Recording, Remote, SongWish, make_by_chain
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
+from jobs.seals import Source, sign_files
 from jobs.styles import find_own_leanings
 from jobs.submissions import JobJournal
-from server.errors import Conflict, InsufficientCredits, RateLimited, ValidationFailed
+from server.errors import (
+    Conflict,
+    InsufficientCredits,
+    PolicyRejected,
+    RateLimited,
+    Unavailable,
+    ValidationFailed,
+)
 from server.settings import get_settings
 from storage import allowances, database, idempotency, jobs, tracks, unlocks, wishes
 from storage import credits as ledger
@@ -40,6 +49,7 @@ MIN_SECONDS, MAX_SECONDS = 5, 600
 MAX_PROMPT, MAX_LYRICS, MAX_TITLE = 2_000, 5_000, 120
 MAX_SEED = 2**31 - 1
 TITLE_WORDS = 6
+SIGNED = {"MIX", "MASTER", "STEM"}
 REMOTE_SHARE = 0.8  # of the progress; the rest is finishing what came back
 
 MIME_TYPES = {
@@ -120,12 +130,12 @@ async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str
         raise ValidationFailed(problems | await _find_unknown(user_id, wish))
     track_id, price = new_id(), price_of(wish.duration_seconds)
     if idempotency_key is None:
-        await allowances.spend_track(user_id)
+        await _admit(user_id, wish)
         return await _write(user_id, wish, track_id, price)
     claim = user_id, "createTrack", idempotency_key, asdict(wish)
     try:
-        await allowances.spend_track(user_id)
-    except RateLimited:
+        await _admit(user_id, wish)
+    except (PolicyRejected, RateLimited, Unavailable):
         first = await idempotency.find_answer(*claim)
         if first is None:
             raise
@@ -135,6 +145,12 @@ async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str
         if first_id != track_id:
             return await _first_answer(viewer, first_id, price)
         return await _write(user_id, wish, track_id, price)
+
+
+async def _admit(user_id: UUID, wish: TrackWish) -> None:
+    """Whether it may be made, and now; what the policy refuses counts as nothing."""
+    await moderation.check(Words("track", prompt=wish.prompt, lyrics=wish.lyrics), user_id)
+    await allowances.spend_track(user_id)
 
 
 async def _write(user_id: UUID, wish: TrackWish, track_id: UUID, price: int) -> RequestedTrack:
@@ -186,6 +202,7 @@ def render(work: Work) -> None:
     song_plan, cover_plan = wait(_take(work))
     with scratch_folder() as folder:
         provider, making = _make(work, song_plan, cover_plan, folder)
+        _sign(work, song_plan, provider, making)
         wait_beating(_keep(work, cover_plan, provider, making), lambda: work.report(1, "keeping"))
 
 
@@ -215,6 +232,14 @@ def _make(work: Work, song: SongPlan, cover: CoverPlan, folder: Path) -> tuple[s
 
     members = [Local(name, compose) if name == "local" else send_to(name) for name in foundry.order]
     return make_by_chain(members, journal=journal, circuits=foundry.circuits, recorder=foundry.meter)
+
+
+def _sign(work: Work, song: SongPlan, provider: str, making: Making) -> None:
+    """Write into the files where they come from, where the operator has a certificate for that."""
+    source: Source = "algorithmicMedia" if provider == "local" else "trainedAlgorithmicMedia"
+    paths = [path for kind, _, path, _ in _files_of(making.made.song) if kind in SIGNED]
+    sign_files(work, paths, title_of(song.prompt), source)
+    sign_files(work, making.made.cover.crops.values(), title_of(song.prompt), "algorithmicMedia")
 
 
 def _wish_of(song: SongPlan) -> SongWish:

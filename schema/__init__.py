@@ -4,12 +4,14 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from schema.allowances import AllowanceQuery
+from schema.audits import AuditQuery
 from schema.covers import CoverMutation, CoverQuery
 from schema.credits import CreditQuery
 from schema.figures import FigureQuery
 from schema.files import FILE, SentFile
 from schema.jobs import JobMutation, JobQuery, JobSubscription
 from schema.providers import ProviderQuery
+from schema.reports import ReportMutation, ReportQuery
 from schema.root import NODES, RootQuery
 from schema.series import SeriesMutation, SeriesQuery
 from schema.styles import StyleQuery
@@ -34,13 +36,22 @@ class Query(
     ProviderQuery,
     FigureQuery,
     AllowanceQuery,
+    ReportQuery,
+    AuditQuery,
 ):
     pass
 
 
 @strawberry.type
 class Mutation(
-    UserMutation, TrackMutation, SeriesMutation, CoverMutation, UploadMutation, JobMutation, WebhookMutation
+    UserMutation,
+    TrackMutation,
+    SeriesMutation,
+    CoverMutation,
+    UploadMutation,
+    JobMutation,
+    WebhookMutation,
+    ReportMutation,
 ):
     pass
 

@@ -22,6 +22,7 @@ class Context:
     hub: Hub
     request_id: str
     viewer: Viewer = ANONYMOUS
+    client_address: str = ""
     loaders: Loaders = field(default_factory=Loaders)
 
     def link(self, key: str) -> str:

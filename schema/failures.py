@@ -1,5 +1,7 @@
 """How a mutation says no: one small type for each way, all of them a Failure with a stable code."""
 
+from typing import Any
+
 import strawberry
 
 from server import errors
@@ -62,8 +64,9 @@ class UploadIncomplete(Failure):
 
 @strawberry.type(description="The content policy does not allow this.")
 class PolicyRejected(Failure):
-    reason: str
-    suggestion: str
+    reason: str = strawberry.field(description="A name of `Breach`, or what this studio's own moderator says.")
+    suggestion: str = strawberry.field(description="How it could be put instead; empty when there is no such way.")
+    policy_url: str = strawberry.field(description="The page that says what may be made.")
 
 
 @strawberry.type(description="Something else already stands in this place.")
@@ -71,34 +74,32 @@ class Conflict(Failure):
     pass
 
 
+SHOWN: dict[type[errors.Refusal], tuple[type[Failure], tuple[str, ...]]] = {
+    errors.ValidationFailed: (ValidationFailed, ("fields",)),
+    errors.RateLimited: (RateLimited, ("retry_after_seconds",)),
+    errors.InsufficientCredits: (InsufficientCredits, ("required", "available")),
+    errors.TooManyCovers: (TooManyCovers, ("most", "most_bytes")),
+    errors.QuotaExceeded: (QuotaExceeded, ("required_bytes", "available_bytes")),
+    errors.UploadIncomplete: (UploadIncomplete, ("missing_parts",)),
+    errors.PolicyRejected: (PolicyRejected, ("reason", "suggestion", "policy_url")),
+    errors.NotFound: (NotFound, ()),
+    errors.NotAllowed: (NotAllowed, ()),
+    errors.Conflict: (Conflict, ()),
+}  # what shows a refusal, and what of it
+
+
 def failure_of(refusal: errors.Refusal) -> Failure:
     """The type that shows this refusal; a refusal without one is raised on and becomes a top-level error."""
-    code, message = refusal.code, refusal.message
-    match refusal:
-        case errors.ValidationFailed(fields=fields):
-            problems = [FieldProblem(field=name, message=problem) for name, problem in fields.items()]
-            return ValidationFailed(code=code, message=message, fields=problems)
-        case errors.RateLimited(retry_after_seconds=seconds):
-            return RateLimited(code=code, message=message, retry_after_seconds=seconds)
-        case errors.InsufficientCredits(required=required, available=available):
-            return InsufficientCredits(code=code, message=message, required=required, available=available)
-        case errors.TooManyCovers(most=most, most_bytes=most_bytes):
-            return TooManyCovers(code=code, message=message, most=most, most_bytes=most_bytes)
-        case errors.QuotaExceeded(required_bytes=required_bytes, available_bytes=available_bytes):
-            return QuotaExceeded(
-                code=code,
-                message=message,
-                required_bytes=float(required_bytes),
-                available_bytes=float(available_bytes),
-            )
-        case errors.UploadIncomplete(missing_parts=numbers):
-            return UploadIncomplete(code=code, message=message, missing_parts=numbers)
-        case errors.PolicyRejected(reason=reason, suggestion=suggestion):
-            return PolicyRejected(code=code, message=message, reason=reason, suggestion=suggestion)
-        case errors.NotFound():
-            return NotFound(code=code, message=message)
-        case errors.NotAllowed():
-            return NotAllowed(code=code, message=message)
-        case errors.Conflict():
-            return Conflict(code=code, message=message)
-    raise refusal
+    found = next((SHOWN[kind] for kind in type(refusal).__mro__ if kind in SHOWN), None)
+    if found is None:
+        raise refusal
+    shown, names = found
+    details = {name: _show(getattr(refusal, name)) for name in names}
+    return shown(code=refusal.code, message=refusal.message, **details)
+
+
+def _show(value: Any) -> Any:
+    """As the schema has it: problems as a list."""
+    if isinstance(value, dict):
+        return [FieldProblem(field=name, message=problem) for name, problem in value.items()]
+    return value

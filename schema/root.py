@@ -2,11 +2,13 @@
 
 import strawberry
 
+from schema.audits import AuditEntry
 from schema.context import Info
 from schema.covers import Cover, SavedCover
 from schema.credits import CreditEntry
 from schema.jobs import Job
 from schema.nodes import Node
+from schema.reports import Report
 from schema.roots import AnyOf
 from schema.series import Series
 from schema.styles import Style
@@ -17,10 +19,12 @@ from schema.webhooks import Webhook, WebhookDelivery
 
 NODES: tuple[type[Node], ...] = (
     Asset,
+    AuditEntry,
     Cover,
     CreditEntry,
     Job,
     MediaUpload,
+    Report,
     SavedCover,
     Series,
     Style,

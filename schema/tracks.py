@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import strawberry
 
 from jobs import covers as cover_jobs
+from jobs import moderation
 from jobs import tracks as track_jobs
+from jobs.moderation import Words
 from jobs.tracks import TrackWish
 from schema.context import Context, Info
 from schema.covers import Cover, SavedCover
@@ -31,6 +33,7 @@ from server import errors
 from storage import assets, covers, jobs, series, styles, tracks
 from storage.access import OWNER, OWNER_AND_ADMINS
 from storage.lifecycle import State
+from storage.reports import Breach
 from storage.rows import read_id
 
 TRACK = One(tracks.Track, OWNER_AND_ADMINS, "track")
@@ -80,6 +83,15 @@ class Music:
     sections: list[Section]
     chords: list[Section]
     beats_seconds: list[float]
+
+
+strawberry.enum(Breach, description="Which rule of the content policy is broken.")
+
+
+@strawberry.type(description="Why the world does not see a track, whatever its visibility says.")
+class Takedown:
+    reason: Breach
+    at: datetime
 
 
 def _asset(kind: str, description: str) -> Any:
@@ -153,6 +165,14 @@ class Track(Node):
         """The slugs of what its completion unlocked for you, so that a screen can celebrate."""
         return [] if root.music is None else root.music.get("unlocked", [])
 
+    @computed("takedown_reason", "taken_down_at")
+    @staticmethod
+    def takedown(root: Any) -> Takedown | None:
+        """Set while the track is hidden because it broke a rule."""
+        if root.taken_down_at is None:
+            return None
+        return Takedown(reason=Breach(root.takedown_reason), at=root.taken_down_at)
+
     @computed("slug")
     @staticmethod
     def share_url(root: Any, info: Info) -> str:
@@ -215,7 +235,9 @@ CreateTrackResult = Annotated[
     TrackCreated | ValidationFailed | InsufficientCredits | RateLimited | PolicyRejected | Conflict,
     strawberry.union("CreateTrackResult"),
 ]
-UpdateTrackResult = Annotated[TrackUpdated | ValidationFailed | NotFound, strawberry.union("UpdateTrackResult")]
+UpdateTrackResult = Annotated[
+    TrackUpdated | ValidationFailed | NotFound | PolicyRejected | Conflict, strawberry.union("UpdateTrackResult")
+]
 DeleteTrackResult = Annotated[TrackDeleted | NotFound | Conflict, strawberry.union("DeleteTrackResult")]
 ChooseCoverResult = Annotated[TrackUpdated | NotFound, strawberry.union("ChooseCoverResult")]
 IncrementVisualVersionResult = Annotated[
@@ -253,6 +275,8 @@ class TrackMutation:
         """Change a track's title, which its next look shows too, the series that it is in, or who may see it shared."""
         track = await tracks.get_own_track(info.context.viewer, read_id("track", input.track_id))
         title = None if input.title is None else check_title(input.title)
+        if title is not None and title != track.title:
+            await moderation.check(Words("title", title=title), track.user_id)
         visibility = None if input.visibility is None else input.visibility.value
         series_id = None if input.series_id is None else read_id("series", input.series_id)
         changed = await tracks.update_track(track, title=title, visibility=visibility, series_id=series_id)

@@ -71,6 +71,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_job_commands(add("jobs", _chore("show_jobs"), "look at the queues, replay or cancel jobs"))
     _add_user_commands(add("users", _chore("show_users"), "look at accounts, change one"))
+    provenance = add("provenance", _make_certificate, "make a certificate that signs where files come from, to try it")
+    make = provenance.add_subparsers(required=True, metavar="ACTION").add_parser(
+        "make-certificate", help="write a key and its certificates, vouched for by nobody"
+    )
+    make.add_argument("folder", type=Path)
+    make.add_argument("--name", default="Libretto", help="who signs")
     return parser
 
 
@@ -184,6 +190,11 @@ def _schema(given: argparse.Namespace, _settings: Settings) -> int:
         console.print(f"[red]Out of date: {', '.join(stale)}; run `make schema` and commit what it writes[/]")
         return 1
     return 0
+
+
+def _make_certificate(given: argparse.Namespace, settings: Settings) -> int:
+    status: int = _load("server.certificates").make_certificate(given, settings, console)
+    return status
 
 
 def _chore(name: str) -> Command:

@@ -4,6 +4,7 @@ LibrettoError
 ├── Refusal                 the caller can mend it: a Failure of the mutation's union, or a top-level error of a query
 │   ├── ValidationFailed    fields: which input is wrong, and how
 │   ├── NotFound            not there, or not yours: the two look alike
+│   ├── TakenDown           it broke a rule, so the world may not have it
 │   ├── NotAllowed          yours to see, not to do
 │   ├── Unauthenticated     no session, or one that ended
 │   ├── RateLimited         retry_after_seconds
@@ -11,7 +12,7 @@ LibrettoError
 │   ├── TooManyCovers       most, most_bytes
 │   ├── QuotaExceeded       required_bytes, available_bytes
 │   ├── UploadIncomplete    missing_parts: what has yet to arrive
-│   ├── PolicyRejected      reason, suggestion
+│   ├── PolicyRejected      reason, suggestion, policy_url
 │   └── Conflict            the key or the state is taken
 ├── JobFailed               a job ends with it; `retryable` is decided where it is raised
 │   ├── EngineFailed        the engine said why
@@ -59,6 +60,12 @@ class NotFound(Refusal):
     """There is no such thing, or it is not yours."""
 
     code = "NOT_FOUND"
+
+
+class TakenDown(Refusal):
+    """This was taken down because it breaks a rule of the content policy."""
+
+    code = "TAKEN_DOWN"
 
 
 class NotAllowed(Refusal):
@@ -156,9 +163,9 @@ class PolicyRejected(Refusal):
 
     code = "POLICY_REJECTED"
 
-    def __init__(self, reason: str, suggestion: str = "") -> None:
-        self.reason, self.suggestion = reason, suggestion
-        super().__init__(reason)
+    def __init__(self, message: str, *, reason: str, suggestion: str, policy_url: str) -> None:
+        self.reason, self.suggestion, self.policy_url = reason, suggestion, policy_url
+        super().__init__(message)
 
 
 class Conflict(Refusal):

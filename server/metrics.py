@@ -34,6 +34,12 @@ MUSIC_FALLBACKS = Counter(
 MUSIC_CIRCUIT_OPEN = Gauge(
     "libretto_music_circuit_open", "Whether this worker leaves a music provider alone", ("provider",)
 )
+MODERATION_REJECTED = Counter(
+    "libretto_moderation_rejected_total", "Tracks and titles that were refused, by who refused them", ("moderator",)
+)
+MODERATION_UNANSWERED = Counter(
+    "libretto_moderation_unanswered_total", "Times that the operator's own moderator did not answer"
+)
 JOBS_RUNNING = Gauge("libretto_jobs_running", "Jobs that this worker works on")
 JOBS_REAPED = Counter("libretto_jobs_reaped_total", "Jobs taken from workers that were lost")
 JOBS_RUNG = Counter("libretto_jobs_rung_again_total", "Rings made up for by the dispatcher")

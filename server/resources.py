@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from jobs.broker import Bell, close_bell, open_bell
+from jobs.moderation import close_moderation, open_moderation
 from server.errors import Unavailable
 from server.settings import Settings
 from storage import database
@@ -56,6 +57,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.callback(close_bell)
         open_allowances(settings.redis_url, settings.rate_limit_scale)
         stack.push_async_callback(close_allowances)
+        open_moderation(settings)
+        stack.push_async_callback(close_moderation)
         yield Resources(
             settings, blobs, publisher, bell, Hub(settings.redis_url, token_seconds=settings.access_token_seconds)
         )

@@ -3,6 +3,7 @@
 import re
 import secrets
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ SCHEMES = {
     "replicate_url": ("https", "http"),
     "discord_url": ("https", "http"),
     "fal_jwks_url": ("https", "http"),
+    "moderation_url": ("https", "http"),
 }
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 Profile = Literal["dev", "staging", "prod"]
@@ -41,6 +43,11 @@ class Settings(BaseSettings):
     trusted_origins: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(),
         description="Web origins, separated by commas, that may call the API from a browser; `*` for all",
+    )
+    client_address_header: str = Field(
+        "",
+        description="Header in which the proxy before us tells whom it speaks for, such as `Fly-Client-IP`; empty"
+        " believes none and takes the peer's own address",
     )
     trusted_documents: str = Field(
         "", description="Manifest of the documents that clients were built with, a JSON file that is read at the start"
@@ -94,6 +101,27 @@ class Settings(BaseSettings):
     refresh_token_days: int = Field(30, ge=1, description="Life of a refresh token that is not used")
     credits_at_sign_up: int = Field(100, ge=0, description="Credits that a new account starts with")
     rate_limit_scale: float = Field(1.0, ge=0, description="Scales the limits on what a person may do; `0` lifts them")
+    moderation_url: str = Field(
+        "",
+        description="Where your own moderator is asked by a signed `POST`, behind the built-in rules; empty: nowhere",
+    )
+    moderation_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs what that moderator is asked: 24 bytes or more in base64, `whsec_` before them",
+    )
+    moderation_failure: Literal["refuse", "allow"] = Field(
+        "refuse", description="What becomes of a track when that moderator does not answer within two seconds"
+    )
+    policy_contact: str = Field(
+        "",
+        description="How people reach whoever runs this studio, as the policy page says it; an address or a sentence",
+    )
+    provenance_certificate: str = Field(
+        "",
+        description="PEM file of the certificate, and those above it, that signs where files come from (C2PA; needs the"
+        " extra `provenance`); empty: files say it unsigned",
+    )
+    provenance_key: str = Field("", description="PEM file of that certificate's key")
     feature_cover_save: bool = Field(True, description="Whether people may save covers that they drew themselves")
     style_seed_enabled: bool = Field(True, description="Whether a new account gets a style seed and a style of its own")
     style_unlocks_enabled: bool = Field(True, description="Whether finished tracks unlock flourishes for covers")
@@ -171,6 +199,9 @@ def problems_of(settings: Settings) -> list[str]:
     if settings.music_provider not in settings.music_order:
         key_name = {"fal": "FAL_KEY", "replicate": "REPLICATE_API_TOKEN"}[settings.music_provider]
         problems.append(f"MUSIC_PROVIDER is {settings.music_provider}, so {key_name} must be set")
+    if settings.moderation_url and len(settings.moderation_secret.get_secret_value()) < 32:
+        problems.append("MODERATION_SECRET must be set (try: echo whsec_$(openssl rand -base64 32))")
+    problems += _find_provenance_problems(settings)
     embedded = not settings.database_url or not settings.redis_url
     key = settings.secret_key.get_secret_value()
     if settings.libretto_profile != "dev":
@@ -182,6 +213,16 @@ def problems_of(settings: Settings) -> list[str]:
             problems.append("TRUSTED_ORIGINS must name origins, not *")
     if settings.libretto_profile == "prod" and embedded and (settings.database_url or settings.redis_url):
         problems.append("DATABASE_URL and REDIS_URL must both be set, or neither")
+    return problems
+
+
+def _find_provenance_problems(settings: Settings) -> list[str]:
+    paths = {"PROVENANCE_CERTIFICATE": settings.provenance_certificate, "PROVENANCE_KEY": settings.provenance_key}
+    if not any(paths.values()):
+        return []
+    problems = [f"{name} must name a PEM file" for name, path in paths.items() if not Path(path).is_file()]
+    if find_spec("c2pa") is None:
+        problems.append("PROVENANCE_CERTIFICATE needs the extra: pip install 'libretto[provenance]'")
     return problems
 
 

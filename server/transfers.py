@@ -15,12 +15,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from server.errors import LibrettoError, Unavailable
+from server.errors import LibrettoError, NotFound, TakenDown, Unavailable
+from storage import takedowns
 from storage.blobs import BlobMissing, BlobStore, keys
 from storage.blobs.folder import OpenBlob
 from storage.blobs.keys import LinkRefused
 from storage.blobs.local import LocalStore
 from storage.blobs.local_uploads import ArrivalRefused
+from storage.database import LOST
 
 SHARED_HEADERS = {
     "Access-Control-Allow-Origin": "*",  # the signature is the right; no cookie is ever looked at
@@ -81,18 +83,22 @@ class MediaFiles:
                 response = await self._open(request, stack)
             except LinkRefused as refusal:
                 response = _refuse(403, refusal.code, refusal.message)
-            except BlobMissing:
+            except (BlobMissing, NotFound):
                 response = _refuse(404, "NOT_FOUND", "This file is gone")
-            except Unavailable as fault:
-                response = _refuse(503, fault.code, "The files are out of reach right now", {"Retry-After": "5"})
+            except TakenDown as refusal:
+                response = _refuse(451, refusal.code, refusal.message)
+            except (Unavailable, *LOST):
+                response = _refuse(503, Unavailable.code, "The files are out of reach right now", {"Retry-After": "5"})
             await response(scope, receive, send)
 
     async def _open(self, request: Request, stack: AsyncExitStack) -> Response:
         key, query = request.path_params["key"], request.query_params
-        name = query.get("name", "")
+        name, shared = query.get("name", ""), query.get("shared", "")
         seconds_left = self._store.check_link(
-            key, expires=query.get("expires", ""), name=name, signature=query.get("signature", "")
+            key, expires=query.get("expires", ""), name=name, shared=shared, signature=query.get("signature", "")
         )
+        if shared:
+            await takedowns.check_shared(key)
         file = await stack.enter_async_context(self._store.opened(key))
         return _answer(request, file, name, seconds_left)
 

@@ -30,6 +30,8 @@ ROW_MODULES = (
     "storage.webhooks.rows",
     "storage.providers",
     "storage.uploads",
+    "storage.reports",
+    "storage.audits",
 )
 LOST = (
     OSError,

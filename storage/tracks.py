@@ -11,11 +11,14 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 from tortoise.queryset import QuerySet
 
-from server.errors import NotFound, SubjectGone
+from server.errors import Conflict, NotFound, SubjectGone
 from storage import database
 from storage.access import Viewer
 from storage.lifecycle import State
 from storage.rows import Row
+
+VISIBILITIES = ("PRIVATE", "UNLISTED", "PUBLIC")  # each lets more people in than the one before
+SHARED_TO = VISIBILITIES[1:]
 
 
 class Track(Row):
@@ -38,6 +41,8 @@ class Track(Row):
     slug = fields.CharField(max_length=32)
     music: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)
     completed_at: datetime | None = fields.DatetimeField(null=True)
+    taken_down_at: datetime | None = fields.DatetimeField(null=True)
+    takedown_reason = fields.CharField(max_length=16, null=True)
     version = fields.IntField(default=1)
 
     class Meta:
@@ -50,6 +55,9 @@ class Track(Row):
         constraints = (
             UniqueConstraint(fields=("slug",), name="tracks_slug_key"),
             CheckConstraint(check="visibility IN ('PRIVATE', 'UNLISTED', 'PUBLIC')", name="tracks_visibility_known"),
+            CheckConstraint(
+                check="(taken_down_at IS NULL) = (takedown_reason IS NULL)", name="tracks_takedown_has_reason"
+            ),
         )
 
 
@@ -72,8 +80,15 @@ async def get_own_track(viewer: Viewer, track_id: UUID) -> Track:
 
 
 async def find_shared_track(slug: str) -> Track | None:
-    """A finished track that its owner lets the world see under this slug."""
-    return await Track.get_or_none(slug=slug, visibility__in=("UNLISTED", "PUBLIC"), status=State.COMPLETE)
+    """A finished track that its owner lets the world see under this slug; it may have been taken down."""
+    if not slug.isascii() or "\x00" in slug:
+        return None
+    return await Track.get_or_none(slug=slug, visibility__in=SHARED_TO, status=State.COMPLETE)
+
+
+async def find_shared_track_by_id(track_id: UUID) -> Track | None:
+    """As `find_shared_track`, by its id."""
+    return await Track.get_or_none(id=track_id, visibility__in=SHARED_TO, status=State.COMPLETE)
 
 
 async def hold_track(track_id: UUID | None) -> Track:
@@ -118,19 +133,31 @@ async def update_track(
 ) -> Track:
     """Change what is given, the rest stays; NotFound when there is no such series of the owner's, or no track any more.
 
-    The series is held first, so that nobody deletes it with this track left out.
+    The series is held first, so that nobody deletes it with this track left out. Conflict when a track that was taken
+    down is to be shown to more people.
     """
     changed = await database.fetch(
         "WITH chosen AS (SELECT id FROM series WHERE id = $4 AND user_id = $5 FOR KEY SHARE)"
         " UPDATE tracks SET title = coalesce($2, title), visibility = coalesce($3, visibility),"
         " series_id = coalesce((SELECT id FROM chosen), series_id), version = version + 1"
-        " WHERE id = $1 AND ($4::uuid IS NULL OR EXISTS (SELECT FROM chosen)) RETURNING id",
+        " WHERE id = $1 AND ($4::uuid IS NULL OR EXISTS (SELECT FROM chosen))"
+        " AND (taken_down_at IS NULL OR $3::varchar IS NULL"
+        " OR array_position($6::varchar[], $3) <= array_position($6, visibility)) RETURNING id",
         track.id,
         title,
         visibility,
         series_id,
         track.user_id,
+        list(VISIBILITIES),
     )
     if not changed:
-        raise NotFound("There is no such track" if series_id is None else "There is no such track or series")
+        await _explain_refusal(track.id, visibility, series_id)
     return await Track.get(id=track.id)
+
+
+async def _explain_refusal(track_id: UUID, visibility: str | None, series_id: UUID | None) -> None:
+    """Why a track was not changed."""
+    row = await database.fetch_one("SELECT taken_down_at FROM tracks WHERE id = $1", track_id)
+    if row is not None and row["taken_down_at"] is not None and visibility is not None:
+        raise Conflict("The track was taken down; until it is restored, it cannot be shown to more people")
+    raise NotFound("There is no such track" if series_id is None else "There is no such track or series")

@@ -1,7 +1,8 @@
 """AAC in an MP4 whose index stands first, without a date or a version in it: equal samples give equal bytes."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import av
@@ -18,10 +19,19 @@ _CONTAINER = {"movflags": "+faststart", "fflags": "+bitexact"}
 class M4aWriter:
     """Takes float blocks of shape (channels, samples); a context manager that closes its file."""
 
-    def __init__(self, path: Path, *, bits_per_second: int, channels: int = 2, sample_rate: int = SAMPLE_RATE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        bits_per_second: int,
+        channels: int = 2,
+        sample_rate: int = SAMPLE_RATE,
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._layout = "stereo" if channels == 2 else "mono"
         self._position = 0
         self._container = av.open(str(path), "w", format="mp4", container_options=_CONTAINER)
+        self._container.metadata.update(tags)
         self._stream = self._container.add_stream("aac", rate=sample_rate, layout=self._layout, options=_CODER)
         self._stream.bit_rate = bits_per_second
 

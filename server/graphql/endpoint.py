@@ -19,7 +19,7 @@ from server.graphql.limits import describe
 from server.graphql.negotiation import RESPONSE_JSON, Accepted, is_json, negotiate
 from server.graphql.streams import Streams
 from server.graphql.streams.forms import write_whole
-from server.http import JSON, Reply, Request, read_headers
+from server.http import JSON, Reply, Request, find_address, find_peer, read_headers
 from server.logs import bind_contextvars, unbind_contextvars
 from server.operations import AnswerTooLarge, Operations, Payload, encode, is_unexecuted, refuse
 from server.operations.asked import Asked, BadRequest
@@ -114,7 +114,7 @@ class GraphQLEndpoint:
         """One request of Starlette's."""
         scope = incoming.scope
         headers, request_id = read_headers(scope["headers"]), scope["state"]["request_id"]
-        request = Request(scope["method"], scope["query_string"], headers, b"", request_id)
+        request = Request(scope["method"], scope["query_string"], headers, b"", request_id, find_peer(scope))
         try:
             if _is_for_one_connection(request, incoming):
                 self._check_origin(request)
@@ -156,7 +156,8 @@ class GraphQLEndpoint:
         if operation.fixed is not None and media_type in HEADERS:
             return Reply(200, operation.fixed, HEADERS[media_type])
         resources = self._resources
-        context = Context(resources.settings, resources.blobs, resources.hub, request.id, viewer)
+        address = find_address(request.headers, request.peer, resources.settings.client_address_header)
+        context = Context(resources.settings, resources.blobs, resources.hub, request.id, viewer, address)
         if media_type not in HEADERS:
             return Stream(asked, operation, context, media_type)
         return self._run(request, asked, operation, context, media_type)

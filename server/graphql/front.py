@@ -220,7 +220,8 @@ class Front(PacedLine):
             if not self.parser.should_upgrade():
                 super().on_message_complete()
             return
-        request = Request("POST", b"", exchange.headers, exchange.body, exchange.request_id)
+        peer = self.client[0] if self.client else ""
+        request = Request("POST", b"", exchange.headers, exchange.body, exchange.request_id, peer)
         try:
             begun = self._endpoint.begin(request)
         except Exception as fault:  # noqa: BLE001 - it is logged and answered like any other

@@ -33,6 +33,7 @@ class Page:
     head: Markup = field(default_factory=Markup)
     hue: int = HOUSE_HUE
     script: str = ""
+    has_form: bool = False
     media: tuple[str, ...] = ()
 
 
@@ -86,7 +87,7 @@ def _policy(page: Page, style: str, *, may_be_framed: bool) -> str:
             f"img-src 'self' data: {origins}".rstrip(),
             f"media-src 'self' {origins}".rstrip(),
             "base-uri 'none'",
-            "form-action 'none'",
+            "form-action 'self'" if page.has_form else "form-action 'none'",
             "frame-ancestors *" if may_be_framed else "frame-ancestors 'none'",
         )
     )

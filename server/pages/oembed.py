@@ -7,7 +7,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from server.errors import LibrettoError
+from server.errors import LibrettoError, TakenDown
 from server.pages.answers import PUBLIC_SECONDS, SAFE_HEADERS
 from server.pages.previews import PICTURE_HEIGHT, PICTURE_WIDTH, PLAYER_HEIGHT, PLAYER_WIDTH, write_iframe
 from server.pages.shares import Share, Shares
@@ -35,7 +35,10 @@ async def answer(request: Request, base_url: str, shares: Shares) -> Response:
         height = min(PLAYER_HEIGHT, max(MIN_HEIGHT, _read_size(query, "maxheight")))
     except BadQuestion as error:
         return _refuse(400, error.message)
-    share = await shares.find_share(slug) if slug else None
+    try:
+        share = await shares.find_share(slug) if slug else None
+    except TakenDown:  # for which consumers of oEmbed know no status of its own
+        share = None
     if share is None:
         return _refuse(404, "There is no such track")
     headers = HEADERS | {"Cache-Control": f"public, max-age={PUBLIC_SECONDS}"}

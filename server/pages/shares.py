@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from server.errors import TakenDown
 from server.pages.markup import clean_text, shorten, write_clock
 from server.pages.waveforms import Waveforms
 from storage import assets, covers, tracks, users
@@ -89,8 +90,8 @@ class Shares:
         self._waveforms = Waveforms(blobs)
 
     async def find_share(self, slug: str) -> Share | None:
-        """A shared track; None for a private or unfinished one just as for none at all."""
-        track = await tracks.find_shared_track(slug) if slug.isascii() and "\x00" not in slug else None
+        """A shared track; None for a private or unfinished one just as for none at all, TakenDown for a hidden one."""
+        track = await self.find_track(slug)
         if track is None:
             return None
         owner = await users.find_owner(track.user_id)
@@ -100,6 +101,13 @@ class Shares:
         peaks = await assets.find_asset(track.id, "PEAKS")
         cover = await covers.find_chosen_cover(track.saved_cover_id) or await covers.find_drawn_cover(track.id)
         return self._describe(track, owner, audio, peaks, cover)
+
+    async def find_track(self, slug: str) -> Track | None:
+        """The row of what `find_share` finds."""
+        track = await tracks.find_shared_track(slug)
+        if track is not None and track.taken_down_at is not None:
+            raise TakenDown
+        return track
 
     async def find_bars(self, share: Share) -> tuple[float, ...]:
         """The waveform of a share."""
@@ -132,7 +140,7 @@ class Shares:
         )
 
     def _link(self, key: str, download_name: str | None = None) -> str:
-        return self._blobs.link(key, expires_in_seconds=LINK_SECONDS, download_name=download_name)
+        return self._blobs.link(key, expires_in_seconds=LINK_SECONDS, download_name=download_name, is_shared=True)
 
 
 def _write_key(music: dict[str, Any]) -> str:

@@ -1,8 +1,11 @@
 """The page of a shared track, and its player alone."""
 
+from dataclasses import replace
+
 from server.pages import previews
 from server.pages.answers import Page
 from server.pages.markup import Markup, element, fill, join, read_text, write_clock
+from server.pages.reports import write_form
 from server.pages.shares import Chapter, Share
 from server.pages.waveforms import HEIGHT, write_path
 
@@ -24,9 +27,10 @@ def share_page(share: Share, bars: tuple[float, ...]) -> Page:
         chapters=_chapters(share),
         download_link=share.download_link,
         embed=str(previews.write_iframe(share)),
+        report=write_form(f"{share.slug}/report"),
     )
     title = f"{share.title} by {share.artist} · Libretto"
-    return _page(share, title, body, previews.write_tags(share))
+    return replace(_page(share, title, body, previews.write_tags(share)), has_form=True)
 
 
 def embed_page(share: Share, bars: tuple[float, ...]) -> Page:

@@ -23,6 +23,7 @@ from schema.documents import DocumentErrors, Operation
 from server import metrics
 from server.auth import Gatekeeper
 from server.errors import LibrettoError, Refusal, Unauthenticated
+from server.http import find_client
 from server.logs import bound_contextvars, get_logger, new_request_id
 from server.operations import Operations, Payload, refuse
 from server.operations.cohorts import Cohorts
@@ -105,7 +106,8 @@ class Sockets:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
         except OSError:  # it has changed its mind
             return
-        socket = Socket(scope["extensions"][EXTENSION], receive, send, self)
+        address = find_client(scope, self.resources.settings.client_address_header)
+        socket = Socket(scope["extensions"][EXTENSION], receive, send, self, address)
         if self._draining:
             socket.close_soon(RESTARTING, "Restarting")
         elif len(self._open) >= MAX_SOCKETS:
@@ -168,14 +170,16 @@ class Sockets:
 class Socket:
     """One client: its operations run side by side, and a slow reader slows only itself."""
 
-    def __init__(self, wire: Wire, receive: Receive, send: Send, sockets: Sockets) -> None:
+    def __init__(self, wire: Wire, receive: Receive, send: Send, sockets: Sockets, address: str) -> None:
         self._wire, self._receive, self._send = wire, receive, send
         wire.on_giving_up(lambda: self.close_soon(TRY_LATER, "Too slow"))
         self._sockets = sockets
         self._operations: dict[str, Seat | asyncio.Task[None]] = {}
         self._closing: Closing | None = None
         resources = sockets.resources
-        self._context = Context(resources.settings, resources.blobs, resources.hub, new_request_id())
+        self._context = Context(
+            resources.settings, resources.blobs, resources.hub, new_request_id(), client_address=address
+        )
         self._initialised = False
         self.is_admitted = False
         self._running = asyncio.Semaphore(MAX_RUNNING)

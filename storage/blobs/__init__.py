@@ -42,10 +42,13 @@ class BlobStore(Protocol):
         """Every key that begins with `prefix`, in no order, with the time of its last change."""
         ...
 
-    def link(self, key: str, *, expires_in_seconds: int, download_name: str | None = None) -> str:
+    def link(
+        self, key: str, *, expires_in_seconds: int, download_name: str | None = None, is_shared: bool = False
+    ) -> str:
         """A URL that anybody may GET until it expires; the same for a quarter of that time, so that browsers cache it.
 
         With a `download_name` browsers save the file under it. It makes no call and asks nobody, so fields may use it.
+        One that `is_shared` with the world ends with the sharing where we serve it ourselves; a bucket knows only time.
         """
         ...
 

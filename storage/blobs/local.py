@@ -101,14 +101,16 @@ class LocalStore:
                 if key.startswith(prefix):
                     yield key, changed_at
 
-    def link(self, key: str, *, expires_in_seconds: int, download_name: str | None = None) -> str:
+    def link(
+        self, key: str, *, expires_in_seconds: int, download_name: str | None = None, is_shared: bool = False
+    ) -> str:
         """A URL that anybody may GET or HEAD until it expires."""
         _, expires_at = keys.link_window(self._clock(), expires_in_seconds)
-        return self._write_link(key, expires_at, download_name or "")
+        return self._write_link(key, expires_at, download_name or "", "1" if is_shared else "")
 
-    def check_link(self, key: str, *, expires: str, name: str, signature: str) -> int:
+    def check_link(self, key: str, *, expires: str, name: str, signature: str, shared: str = "") -> int:
         """How many seconds the link that carries these is still good for; `LinkRefused` when it is not."""
-        if not hmac.compare_digest(self._sign(key, expires, name).encode(), signature.encode(errors="replace")):
+        if not hmac.compare_digest(self._sign(key, expires, name, shared).encode(), signature.encode(errors="replace")):
             raise LinkRefused
         seconds_left = int(expires) - int(self._clock())
         if seconds_left <= 0:
@@ -127,16 +129,18 @@ class LocalStore:
         """Make the folders, and sweep away what a crash left half written."""
         self._folder.prepare()
 
-    def _make_link(self, key: str, expires_at: int, download_name: str) -> str:
+    def _make_link(self, key: str, expires_at: int, download_name: str, shared: str) -> str:
         keys.check_key(key)
         name = keys.clean_name(download_name) if download_name else ""
-        asked = f"&{urlencode({'name': name})}" if name else ""
-        signature = self._sign(key, str(expires_at), name)
-        return f"{self._base_url}/media/{key}?expires={expires_at}{asked}&signature={signature}"
+        asked = {field: value for field, value in (("name", name), ("shared", shared)) if value}
+        signature = self._sign(key, str(expires_at), name, shared)
+        query = urlencode({"expires": expires_at} | asked | {"signature": signature})
+        return f"{self._base_url}/media/{key}?{query}"
 
-    def _sign(self, key: str, expires: str, name: str) -> str:
+    def _sign(self, key: str, expires: str, name: str, shared: str) -> str:
         seal = self._seal.copy()  # half the time of a new one, and a page of tracks has fifty links
-        seal.update(f"media link\nread\n{key}\n{expires}\n{name}".encode(errors="replace"))
+        right = "read while shared" if shared else "read"
+        seal.update(f"media link\n{right}\n{key}\n{expires}\n{name}".encode(errors="replace"))
         return base64.urlsafe_b64encode(seal.digest()).rstrip(b"=").decode()
 
 

@@ -125,7 +125,14 @@ class S3Store:
                     if keys.is_key(entry["Key"]):
                         yield entry["Key"], entry["LastModified"]
 
-    def link(self, key: str, *, expires_in_seconds: int, download_name: str | None = None) -> str:
+    def link(
+        self,
+        key: str,
+        *,
+        expires_in_seconds: int,
+        download_name: str | None = None,
+        is_shared: bool = False,  # noqa: ARG002 - a bucket ends its links by time alone
+    ) -> str:
         """A URL that anybody may GET until it expires; S3 wants another signature for HEAD."""
         disposition = keys.content_disposition(keys.mime_type_of(key), download_name)
         query = {} if disposition == "inline" else {"response-content-disposition": disposition}

@@ -36,6 +36,10 @@ SEND_TEST = """mutation ($id: ID!) { sendTestWebhook(webhookId: $id) {
   ... on WebhookTestSent { delivery { id } } } }"""
 CREATE_UPLOAD = """mutation ($input: CreateUploadInput!) { createUpload(input: $input) {
   ... on UploadCreated { upload { id } } } }"""
+SHARE = "mutation ($input: UpdateTrackInput!) { updateTrack(input: $input) { __typename } }"
+REPORT = "mutation ($input: ReportTrackInput!) { reportTrack(input: $input) { ... on TrackReported { reportId } } }"
+TAKE_DOWN = "mutation ($input: TakeDownTrackInput!) { takeDownTrack(input: $input) { __typename } }"
+RESOLVE = "mutation ($input: ResolveReportInput!) { resolveReport(input: $input) { __typename } }"
 CREATE_SERIES = 'mutation { createSeries(input: {title: "S"}) { ... on SeriesCreated { series { id } } } }'
 
 
@@ -80,6 +84,16 @@ async def create_upload(person: Person, size_bytes: int) -> str:
     return upload_id
 
 
+async def report_and_take_down(owner: Person, admin: Person, track_id: str) -> str:
+    """What stands in the way of a track; the report's id."""
+    await owner.get(SHARE, input={"trackId": track_id, "visibility": "UNLISTED"})
+    given = {"trackId": track_id, "reason": "RIGHTS", "details": "mine"}
+    report_id: str = (await owner.get(REPORT, input=given))["reportTrack"]["reportId"]
+    await admin.get(TAKE_DOWN, input={"trackId": track_id, "reason": "RIGHTS"})
+    await admin.get(RESOLVE, input={"reportId": report_id, "decision": "UPHELD"})
+    return report_id
+
+
 @pytest_asyncio.fixture(scope="module")
 async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     """One who has tracks in every state and two series, one who has another, and an admin."""
@@ -94,6 +108,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
         await person.wait_until(one["job"]["id"], "COMPLETE")
     everything = [*made, waiting]
     saved = [await save_cover(person, one["track"]["id"]) for person, one in ((owner, made[0]), (other, made[3]))]
+    report_id = await report_and_take_down(owner, admin, made[2]["track"]["id"])
     hooks = [await make_webhook(person) for person in (owner, other)]
     brought = [await create_upload(person, size) for person, size in ((owner, 9), (owner, 20 << 20), (other, 9))]
     return World(
@@ -113,6 +128,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
                 *saved,
                 *(known_id for hook in hooks for known_id in hook),
                 *brought,
+                report_id,
                 series_id,
                 f"asset_{new_id().hex}",
                 "nothing_1",

@@ -1,11 +1,12 @@
 """Documents made at random: what a client might ask of the whole schema, and what makes no sense to ask."""
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from graphql import GraphQLEnumType, GraphQLObjectType, get_named_type, is_leaf_type
+from graphql import GraphQLEnumType, GraphQLField, GraphQLObjectType, get_named_type, is_leaf_type
 
 from schema.documents import core
 from storage.access import Viewer
@@ -17,10 +18,11 @@ IDS = {
     "node": "node",
     "seriesId": "series",
     "trackId": "track",
+    "subject": "track",
     "webhookId": "webhook",
     "upload": "upload",
 }
-ENUMS = {"state": "JobState", "crop": "Crop", "status": "UploadStatus"}
+ENUMS = {"reports": "ReportState", "jobs": "JobState", "pngUrl": "Crop", "uploads": "UploadStatus"}
 FLEETING = {"version"}  # what two executions of the same mutation answer differently
 
 
@@ -49,8 +51,9 @@ class Writer:
         head = f"query ({', '.join(self.declared)}) " if self.declared else ""
         return " ".join([head + "{", *roots, "}", *self.fragments])
 
-    def field(self, parent: Any, name: str, depth: int) -> str:
-        alias = f"x{self.dice.randrange(10**6)}: " if parent is core.query_type or self.dice.random() < 0.2 else ""
+    def field(self, parent: Any, name: str, depth: int, *, clashes: bool = False) -> str:
+        is_renamed = parent is core.query_type or clashes or self.dice.random() < 0.2
+        alias = f"x{self.dice.randrange(10**6)}: " if is_renamed else ""
         if name == "__typename":
             return f"{alias}__typename"
         definition = parent.fields[name]
@@ -60,14 +63,15 @@ class Writer:
         selection = "" if is_leaf_type(below) else self.selection(below, depth + 1)
         return f"{alias}{name}{given}{self.directive()}{selection}"
 
-    def selection(self, parent: Any, depth: int) -> str:
+    def selection(self, parent: Any, depth: int, clashing: Collection[str] = ()) -> str:
         fields = {name: get_named_type(one.type) for name, one in parent.fields.items() if name not in FLEETING}
         names = [name for name, below in fields.items() if depth < 6 or is_leaf_type(below)]
         chosen = self.dice.sample(names, k=min(len(names), self.dice.randint(1, 5)))
-        parts = [self.field(parent, name, depth) for name in chosen] or ["__typename"]
+        parts = [self.field(parent, name, depth, clashes=name in clashing) for name in chosen] or ["__typename"]
         if not isinstance(parent, GraphQLObjectType):
-            some = self.dice.sample(core.get_possible_types(parent), k=2)
-            parts += [f"... on {one.name} {self.directive()} {self.selection(one, depth)}" for one in some]
+            one, other = some = self.dice.sample(core.get_possible_types(parent), k=2)
+            apart = {name for name in one.fields.keys() & other.fields if clash(one.fields[name], other.fields[name])}
+            parts += [f"... on {each.name} {self.directive()} {self.selection(each, depth, apart)}" for each in some]
         if self.dice.random() < 0.2:
             parts.append("__typename")
         if self.dice.random() < 0.15:
@@ -87,19 +91,18 @@ class Writer:
             value = self.dice.choice([1, 2, 3, 100, 0, 101] if self.dice.random() < 0.2 else [1, 2, 5])
         elif name == "after":
             value = self.dice.choice([None, None, *self.world.cursors])
-        elif name in ("id", "seriesId", "trackId", "webhookId"):
+        elif name in ("id", "seriesId", "trackId", "subject", "webhookId"):
             value = self.dice.choice(self.world.ids[IDS[parent if name == "id" else name]])
-        elif name in ENUMS:
-            named = core.type_map[ENUMS[name]]
+        elif name in ("state", "crop", "status"):
+            named = core.type_map[ENUMS[parent]]
             assert isinstance(named, GraphQLEnumType)
             state: str | None = self.dice.choice([None, *named.values])
             return state
         if value is None and self.dice.random() < 0.7:
             return None
         if self.allows_variables and self.dice.random() < 0.5:
-            return self.variable(
-                value, {"first": "Int!", "after": "String", "id": "ID!", "days": "Int"}.get(name, "ID")
-            )
+            known = {"first": "Int!", "after": "String", "id": "ID!", "days": "Int"}
+            return self.variable(value, known.get(name, "ID"))
         return orjson.dumps(value).decode()
 
     def variable(self, value: Any, graphql_type: str) -> str:
@@ -118,3 +121,8 @@ class Writer:
             else str(value).lower()
         )
         return f" @{self.dice.choice(['include', 'skip'])}(if: {given})"
+
+
+def clash(one: GraphQLField, other: GraphQLField) -> bool:
+    """Whether fields of one name answer differently, so that side by side they need aliases."""
+    return one.type != other.type

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,8 +17,10 @@ _PATIENCE_SECONDS = 0.2
 class BackgroundM4a:
     """An M4A that a thread encodes; leaving it well waits for the file, leaving it by an error throws the file away."""
 
-    def __init__(self, path: Path, *, bits_per_second: int, channels: int, beat: Callable[[], None]) -> None:
-        self._path, self._rate, self._channels, self._beat = path, bits_per_second, channels, beat
+    def __init__(
+        self, path: Path, *, bits_per_second: int, channels: int, beat: Callable[[], None], tags: Mapping[str, str]
+    ) -> None:
+        self._path, self._rate, self._channels, self._beat, self._tags = path, bits_per_second, channels, beat, tags
         self._blocks: queue.Queue[Signal | None] = queue.Queue(_WAITING_BLOCKS)
         self._abandoned = threading.Event()
         self._error: BaseException | None = None
@@ -64,7 +66,7 @@ class BackgroundM4a:
 
     def _encode(self) -> None:
         try:
-            with M4aWriter(self._path, bits_per_second=self._rate, channels=self._channels) as writer:
+            with M4aWriter(self._path, bits_per_second=self._rate, channels=self._channels, tags=self._tags) as writer:
                 while (block := self._take()) is not None:
                     writer.write(block)
         except BaseException as error:  # noqa: BLE001 - it is raised again where the file is written from

@@ -8,7 +8,7 @@ import numpy as np
 
 from jobs.engines.music.compose import compose, list_beats, list_chords, list_sections
 from jobs.engines.music.encoding import BackgroundM4a
-from jobs.engines.music.finish import Finished, OnMixed, Progress, Report, finish_mix
+from jobs.engines.music.finish import Finished, OnMixed, Progress, Report, finish_mix, write_tags
 from jobs.engines.music.prompts import Brief
 from jobs.engines.music.rooms import BLOCK
 from jobs.engines.music.score import Chord, Score, Section, SongPlan
@@ -49,7 +49,7 @@ def render_song(plan: SongPlan, folder: Path, report: Report, on_mixed: OnMixed 
     mix = _mix_stems(plan, brief, score, stems, progress)
     if on_mixed is not None:
         on_mixed(mix, score)
-    finished = finish_mix(mix, folder, progress.after(_SYNTHESISED))
+    finished = finish_mix(mix, folder, progress.after(_SYNTHESISED), score.title)
     midi = folder / "song.mid"
     write_sheet(midi, score)
     song = Song(
@@ -92,4 +92,5 @@ def _stem_encoder(name: str, path: Path, progress: Progress) -> BackgroundM4a:
     """The bass stands in the middle, so one channel holds it."""
     is_bass = name == "bass"
     rate = _BASS_BITS_PER_SECOND if is_bass else _STEM_BITS_PER_SECOND
-    return BackgroundM4a(path, bits_per_second=rate, channels=1 if is_bass else 2, beat=progress.beat)
+    channels = 1 if is_bass else 2
+    return BackgroundM4a(path, bits_per_second=rate, channels=channels, beat=progress.beat, tags=write_tags(name))

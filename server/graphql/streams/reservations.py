@@ -35,6 +35,7 @@ from server.graphql.streams.refusals import (
 )
 from server.graphql.streams.register import Register
 from server.graphql.streams.stream import Stream, StreamedResponse
+from server.http import find_client
 from server.operations import Operations
 from server.operations.asked import Asked, BadRequest
 from server.operations.cohorts import Cohorts, Frame
@@ -123,14 +124,17 @@ class Reservations:
         if stream.operation_count >= MAX_OPERATIONS:
             raise TooManyOperations(f"At most {MAX_OPERATIONS} operations on a stream")
         request_id = request.scope["state"]["request_id"]
-        stream.start(operation_id, self._execute(asked, viewer, request_id), request_id)
+        address = find_client(request.scope, self._resources.settings.client_address_header)
+        stream.start(operation_id, self._execute(asked, viewer, request_id, address), request_id)
         return Response(status_code=202)
 
-    async def _execute(self, asked: Asked, viewer: Viewer, request_id: str) -> AsyncGenerator[Frame, None]:
+    async def _execute(
+        self, asked: Asked, viewer: Viewer, request_id: str, address: str
+    ) -> AsyncGenerator[Frame, None]:
         """What is wrong with a document is told on the stream: a client that is refused only tries again."""
         operation = self._operations.find(asked.query, asked.name, asked.variables)
         resources = self._resources
-        context = Context(resources.settings, resources.blobs, resources.hub, request_id, viewer)
+        context = Context(resources.settings, resources.blobs, resources.hub, request_id, viewer, address)
         async with aclosing(self._cohorts.watch(operation, asked.variables, context)) as frames:
             async for frame in frames:
                 yield frame
