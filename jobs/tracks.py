@@ -312,5 +312,22 @@ def _files_of(song: Finished) -> Iterator[tuple[AssetKind, str, Path, float | No
 
 
 def _music_of(song: Finished) -> dict[str, object]:
-    files = {"mix", "master", "stems", "peaks", "midi", "title", "duration_seconds"}
-    return {name: value for name, value in asdict(song).items() if name not in files}
+    apart = {"mix", "master", "stems", "peaks", "midi", "title", "duration_seconds", "vocals"}
+    music = {name: value for name, value in asdict(song).items() if name not in apart}
+    return music | {"vocals": _vocals_of(song)} if isinstance(song, Song) else music
+
+
+def _vocals_of(song: Song) -> dict[str, object] | None:
+    """What is sung; each word is three values, as a long song has two thousand words."""
+    sung = song.vocals
+    if sung is None:
+        return None
+    return {
+        "kind": sung.kind,
+        "source": sung.source,
+        "notes": sung.notes,
+        "lines": [
+            {"text": line.text, "words": [(word.text, word.start_seconds, word.end_seconds) for word in line.words]}
+            for line in sung.lines
+        ],
+    }

@@ -11,6 +11,7 @@ from jobs import moderation
 from jobs import tracks as track_jobs
 from jobs.moderation import Words
 from jobs.tracks import TrackWish
+from schema import lyrics
 from schema.context import Context, Info
 from schema.covers import Cover, SavedCover
 from schema.failures import (
@@ -22,6 +23,7 @@ from schema.failures import (
     ValidationFailed,
 )
 from schema.jobs import Job
+from schema.lyrics import TimedLyrics, Vocals
 from schema.mutation import check_title, find_key_problems, mutation
 from schema.nodes import Node, node_id
 from schema.pages import After, Connection, First
@@ -38,6 +40,12 @@ from storage.rows import read_id
 
 TRACK = One(tracks.Track, OWNER_AND_ADMINS, "track")
 TRACKS = Page(tracks.Track, OWNER, {"series_id": "series"})
+_SINCE_THEN: dict[str, object] = {  # what songs that were made earlier do not tell
+    "downbeats_seconds": [],
+    "beats_per_bar": 4,
+    "instruments": [],
+    "understood": [],
+}
 
 
 @strawberry.enum(description="Who may see a share page: nobody, whoever has the link, everybody.")
@@ -83,6 +91,10 @@ class Music:
     sections: list[Section]
     chords: list[Section]
     beats_seconds: list[float]
+    downbeats_seconds: list[float]
+    beats_per_bar: int
+    instruments: list[str] = strawberry.field(description="The voices that play, by the number of their notes.")
+    understood: list[str] = strawberry.field(description="What of the prompt is in the song, such as `tempo 92 bpm`.")
 
 
 strawberry.enum(Breach, description="Which rule of the content policy is broken.")
@@ -149,9 +161,21 @@ class Track(Node):
         """Tempo, key, sections and more; null until the track is complete, and where a provider does not tell."""
         if root.music is None or "tempo_bpm" not in root.music:
             return None
-        known = {name: root.music[name] for name in Music.__annotations__}
+        known = {name: root.music.get(name, _SINCE_THEN.get(name)) for name in Music.__annotations__}
         stretches = {name: [Section(**part) for part in known[name]] for name in ("sections", "chords")}
         return Music(**known | stretches)
+
+    @computed("music", "has_vocals")
+    @staticmethod
+    def vocals(root: Any) -> Vocals | None:
+        """How it is sung; null until the track is complete, and where a provider that sang does not tell."""
+        return lyrics.read_vocals(root.music, has_vocals=root.has_vocals)
+
+    @computed("music")
+    @staticmethod
+    def timed_lyrics(root: Any) -> TimedLyrics | None:
+        """The words that are sung, each with its time; null where there are none, or a provider does not tell."""
+        return lyrics.read_timed_lyrics(root.music)
 
     @computed("music")
     @staticmethod

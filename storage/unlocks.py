@@ -36,7 +36,7 @@ CATALOGUE = (
     Unlock("ten-tracks", "A record's worth", "Finish ten tracks", "tracks", 10, "halo"),
     Unlock("fifty-tracks", "House band", "Finish fifty tracks", "tracks", 50, "sunrise"),
     Unlock("three-styles", "Good company", "Finish tracks in three styles", "styles", 3, "corners"),
-    Unlock("eleven-styles", "All of it", "Finish tracks in eleven styles", "styles", 11, "ribbon"),
+    Unlock("eleven-styles", "Wide ears", "Finish tracks in eleven styles", "styles", 11, "ribbon"),
     Unlock("own-style", "Signature", "Finish three tracks in your own style", "own", 3, "stardust"),
     Unlock("whole-series", "An arc", "Finish five tracks of one series that you began", "longest_series", 5, "beads"),
     Unlock("first-song", "Somebody sings", "Finish a track with vocals", "sung", 1, "dusk"),

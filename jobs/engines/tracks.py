@@ -3,6 +3,7 @@
 import multiprocessing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,10 +90,11 @@ class _Painter:
 
 def _trace_contour(mix: Signal, score: Score | None) -> Contour:
     amplitudes = [float(np.abs(part).mean()) if part.size else 0.0 for part in np.array_split(mix, LEVELS, axis=1)]
-    known = None
+    known: dict[str, Any] | None = None
     if score is not None:
         sections, chords = map(asdict, list_sections(score)), map(asdict, list_chords(score))
         known = {"sections": list(sections), "chords": list(chords), "beats_seconds": list_beats(score)}
+        known["beats_per_bar"] = score.grid.metre.beats
     return contour_of(amplitudes, known, mix.shape[1] / SAMPLE_RATE)
 
 

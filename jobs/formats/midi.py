@@ -27,18 +27,28 @@ class MidiPart:
     channel: int
     program: int | None
     notes: Sequence[MidiNote]
+    lyrics: Sequence[tuple[float, str]] = ()  # beats, and what is sung from there
 
 
-def write_midi(path: Path, parts: Sequence[MidiPart], tempo_bpm: float, markers: Sequence[tuple[float, str]]) -> None:
-    """Write the parts at one tempo; markers are (beat, text)."""
-    tracks = [_tempo_track(tempo_bpm, markers), *(_part_track(part) for part in parts)]
+def write_midi(
+    path: Path,
+    parts: Sequence[MidiPart],
+    tempo_bpm: float,
+    markers: Sequence[tuple[float, str]],
+    signature: tuple[int, int] = (4, 4),
+) -> None:
+    """Write the parts at one tempo, in quarter notes a minute; markers are (quarter, text)."""
+    tracks = [_tempo_track(tempo_bpm, markers, signature), *(_part_track(part) for part in parts)]
     header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), TICKS_PER_BEAT)
     path.write_bytes(header + b"".join(tracks))
 
 
-def _tempo_track(tempo_bpm: float, markers: Sequence[tuple[float, str]]) -> bytes:
+def _tempo_track(tempo_bpm: float, markers: Sequence[tuple[float, str]], signature: tuple[int, int]) -> bytes:
     tempo = struct.pack(">I", round(60_000_000 / tempo_bpm))[1:]
-    events = [(0, b"\xff\x51\x03" + tempo), (0, b"\xff\x58\x04\x04\x02\x18\x08")]
+    beats, unit = signature
+    clicks = 36 if unit == 8 else 24  # MIDI clocks from one beat of the metronome to the next
+    metre = bytes([0xFF, 0x58, 4, beats, unit.bit_length() - 1, clicks, 8])
+    events = [(0, b"\xff\x51\x03" + tempo), (0, metre)]
     return _track([*events, *((_ticks(beat), _text(6, text)) for beat, text in markers)])
 
 
@@ -46,7 +56,7 @@ def _part_track(part: MidiPart) -> bytes:
     events = [(0, _text(3, part.name))]
     if part.program is not None:
         events.append((0, bytes([0xC0 | part.channel, part.program])))
-    sounding = []
+    sounding = [(_ticks(beat), 0, _text(5, text)) for beat, text in part.lyrics]
     for note in part.notes:
         start, end = _ticks(note.start_beats), _ticks(note.start_beats + note.length_beats)
         sounding.append((start, 1, bytes([0x90 | part.channel, note.pitch, note.velocity])))
@@ -64,7 +74,7 @@ def _track(events: Iterable[tuple[int, bytes]]) -> bytes:
 
 
 def _text(kind: int, text: str) -> bytes:
-    encoded = text.encode("ascii", "replace")
+    encoded = text.encode()
     return bytes([0xFF, kind]) + _variable_length(len(encoded)) + encoded
 
 

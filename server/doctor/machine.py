@@ -14,6 +14,7 @@ import av
 import httpx
 
 from jobs.engines.covers import CROPS, CoverPlan
+from jobs.engines.music.singing.speech import find_library
 from jobs.engines.run import (
     EngineDied,
     EngineFailed,
@@ -72,6 +73,15 @@ async def check_documents(settings: Settings) -> AsyncIterator[Finding]:
 async def check_music(settings: Settings) -> AsyncIterator[Finding]:
     """Who makes the music; whether a key is right, only a song can tell."""
     yield ok("music", f"asked in this order: {', '.join(settings.music_order) or 'nobody'}")
+
+
+async def check_singing(_settings: Settings) -> AsyncIterator[Finding]:
+    """Whether our own composer can sing words; without the extra it has a voice that resembles them."""
+    if find_library() is None:
+        advice = "Install the extra `sing`, whose licence is the GPL: `pip install espeakng-loader`."
+        yield warn("singing", "espeak-ng is not installed: vocals only resemble words", advice)
+    else:
+        yield ok("singing", "espeak-ng is installed: vocals sing their words")
 
 
 async def check_home(settings: Settings) -> AsyncIterator[Finding]:

@@ -18,12 +18,13 @@ import pyloudnorm  # type: ignore[import-untyped] # it ships none
 from numpy.typing import NDArray
 
 from jobs.engines.covers import FAMILIES, CoverPlan, draw_cover, rasterise_cover
-from jobs.engines.music import SongPlan, render_song
+from jobs.engines.music import STYLE_IDS, SongPlan, render_song
 from tests.bench.report import Figure, Table, at_most, percentile
 from tests.covers.songs import plans_by_family
 
 PROMPT, SEED = "warm lofi evening with a soft piano", 7
 SONG_SECONDS = 60.0
+ALBUM_SECONDS, STYLES_TIMED = 60.0, 12
 COVER_SIDE = 1024
 OVERSAMPLING = 4  # true peak, as ITU-R BS.1770 measures it
 BLOCK_SAMPLES, MARGIN = 1 << 16, 1 << 10  # the margin keeps the ends of a block from counting
@@ -45,10 +46,12 @@ class Take:
 
 
 async def measure(quick: bool) -> list[Table]:  # noqa: FBT001 - every benchmark is called so
-    """The song a few times from the same seed, then covers of many seeds."""
+    """The song a few times from the same seed, a song of each of many styles twice, then covers of many seeds."""
     runs, covers = (2, 5) if quick else (3, 10)
     takes = [_in_child(_render, SONG_SECONDS) for _ in range(runs)]
-    return [_show_song(takes), _show_covers(_in_child(_time_covers, covers))]
+    styles = STYLE_IDS[:: 6 if quick else 2][:STYLES_TIMED]
+    album = [(_in_child(_render_style, style), _in_child(_render_style, style)) for style in styles]
+    return [_show_song(takes), _show_album(album), _show_covers(_in_child(_time_covers, covers))]
 
 
 def _in_child(work: Callable[[N], T], given: N) -> T:
@@ -57,8 +60,15 @@ def _in_child(work: Callable[[N], T], given: N) -> T:
 
 
 def _render(seconds: float) -> Take:
+    return _take(SongPlan(prompt=PROMPT, duration_seconds=seconds, seed=SEED, style=None))
+
+
+def _render_style(style: str) -> Take:
+    return _take(SongPlan(prompt="a song", duration_seconds=ALBUM_SECONDS, seed=SEED, style=style))
+
+
+def _take(plan: SongPlan) -> Take:
     with tempfile.TemporaryDirectory(prefix="libretto-bench-") as folder:
-        plan = SongPlan(prompt=PROMPT, duration_seconds=seconds, seed=SEED, style=None)
         wall, cpu = time.perf_counter(), time.process_time()
         song = render_song(plan, Path(folder), lambda _fraction, _stage: None)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -129,6 +139,21 @@ def _show_song(takes: Sequence[Take]) -> Table:
             at_most("true peak, measured on the decoded mix", first.true_peak_dbtp, "dBTP", -1),
         ],
         f"Median of {len(takes)} runs, each in a fresh process",
+    )
+
+
+def _show_album(pairs: Sequence[tuple[Take, Take]]) -> Table:
+    takes = [take for pair in pairs for take in pair]
+    equal = all(one.digest == other.digest for one, other in pairs)
+    return Table(
+        f"Media: tracks of {ALBUM_SECONDS:g} s in {len(pairs)} styles, each made twice",
+        [
+            Figure("speed", statistics.median(ALBUM_SECONDS / take.wall_seconds for take in takes), "x real time"),
+            at_most("CPU of the slowest", max(take.cpu_seconds for take in takes), "s", 4),
+            Figure("files equal from the same seed", equal, "", "every byte", equal),
+            at_most("furthest from -14 LUFS", max(abs(take.lufs + 14) for take in takes), "LU", 0.5),
+            at_most("highest true peak, decoded", max(take.true_peak_dbtp for take in takes), "dBTP", -1),
+        ],
     )
 
 

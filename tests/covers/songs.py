@@ -35,6 +35,7 @@ def make_contour(seed: int) -> Contour:
         "sections": [vars(part) for part in list_sections(score)],
         "chords": [vars(part) for part in list_chords(score)],
         "beats_seconds": list_beats(score),
+        "beats_per_bar": score.grid.metre.beats,
     }
     return contour_of(amplitudes, known, seconds)
 

@@ -34,6 +34,15 @@ def test_contour_holds_loudness_form_chords_and_beats() -> None:
     assert contour.shares(contour.sections) == [(0, 0.25), (1, 0.5), (0, 0.25)]
 
 
+def test_contour_knows_the_beats_of_a_bar() -> None:
+    waltz = contour_of([0.5], SCORE | {"beats_per_bar": 3}, 8.0)
+    assert (waltz.beats_per_bar, contour_of([0.5], SCORE, 8.0).beats_per_bar) == (3, 4)
+    kept = asdict(waltz)
+    assert read_contour(kept) == waltz
+    del kept["beats_per_bar"]
+    assert read_contour(kept).beats_per_bar == 4
+
+
 def test_recording_of_somebody_else_has_its_loudness_only() -> None:
     contour = contour_of([0.1, 0.2], {"provider": "fal", "seed": 3}, 8.0)
     assert len(contour.levels) == LEVELS

@@ -49,7 +49,7 @@ READ_ON = (
     ("accent", "panel"),
     ("on-accent", "accent"),
 )
-KNOWN_LEANINGS = "b4ba0fb68347fc034019e925dee96d970f3897590d8f45e09ff21e47eddc0592"
+KNOWN_LEANINGS = "6135f52116adc50f9582b4ef8722a9a179d7104bd62a551566dfba3fb05f3df0"
 
 
 def least_contrast(leanings: Leanings) -> float:

@@ -9,6 +9,7 @@ import wave
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -22,6 +23,7 @@ from pydantic import TypeAdapter
 
 from jobs.engines.music import STYLE_IDS, Song, SongPlan, render_song
 from jobs.engines.music.loudness import integrated_lufs, segment_energies, true_peak_dbtp
+from tests.tracks.listening import PINK_DB, distance, measure
 
 RATE = 44_100
 PLAN = SongPlan("warm evening in the city", 30.5, 11, "pop")
@@ -110,6 +112,48 @@ def test_every_style_meets_loudness_and_true_peak_in_the_wav_and_in_the_decoded_
         assert pyloudnorm.Meter(RATE).integrated_loudness(samples.T) == pytest.approx(-14, abs=0.5)
         assert true_peak_dbtp(samples) <= -1
         assert np.abs(samples.mean(axis=1)).max() < 1e-3
+
+
+@pytest.mark.parametrize("style", STYLE_IDS)
+def test_every_style_is_balanced_and_its_bass_stands_in_the_middle(style: str) -> None:
+    song = song_of(SongPlan("a song", 12, 5, style))
+    heard = measure(read_wav(song.master))
+    assert abs(heard.slope_db - PINK_DB) < 2.1  # dB an octave
+    assert heard.low_width < 0.03
+    assert 0.003 < heard.width < 0.8
+    assert 10 < heard.crest_db < 16
+
+
+def test_no_two_styles_sound_alike() -> None:
+    songs = {style: measure(read_wav(song_of(SongPlan("a song", 12, 5, style)).master)) for style in STYLE_IDS}
+    distances = {(one, other): distance(songs[one], songs[other]) for one, other in combinations(STYLE_IDS, 2)}
+    nearest = min(distances, key=lambda pair: distances[pair])
+    assert distances[nearest] > 0.6, nearest
+    assert float(np.median(list(distances.values()))) > 1.5
+
+
+@pytest.mark.parametrize("style", ["waltz", "soul", "techno"])
+def test_styles_of_every_metre_give_the_same_bytes_twice(style: str, tmp_path: Path) -> None:
+    plan = SongPlan("a song", 12, 5, style)
+    assert digests(render_song(plan, tmp_path, ignore)) == digests(song_of(plan))
+
+
+def test_a_loop_does_not_fade_and_its_ends_meet() -> None:
+    song = song_of(SongPlan("a loop at 120 bpm", 8, 2, "house"))
+    samples = read_wav(song.master)
+    level = [float(np.sqrt(np.square(part).mean())) for part in (samples[:, : 2 * RATE], samples[:, -2 * RATE :])]
+    assert level[1] > 0.7 * level[0]
+    assert len(song.beats_seconds) == 16
+    assert song.downbeats_seconds == [0, 2, 4, 6]
+
+
+def test_a_song_tells_its_metre_its_instruments_and_what_it_understood() -> None:
+    song = song_of(SongPlan("a waltz for flute, no drums", 12, 5, None))
+    assert (song.style, song.beats_per_bar) == ("waltz", 3)
+    assert song.downbeats_seconds == song.beats_seconds[::3]
+    assert "flute" in song.instruments
+    assert "drums" not in song.instruments
+    assert song.understood == ["style waltz", "with flute", "without drums"]
 
 
 def test_our_loudness_agrees_with_pyloudnorm() -> None:

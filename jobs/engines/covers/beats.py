@@ -7,7 +7,6 @@ from jobs.engines.covers.sheet import Sheet
 
 GOLDEN_DEGREES = 137.508
 FEWEST, MOST = 110, 260
-BEATS_OF_A_BAR = 4
 
 
 def _count(beats: int) -> int:
@@ -32,7 +31,7 @@ def draw_flower(sheet: Sheet) -> None:
     turn = dice.between(0, 360)
     for beat in range(count):
         point = around(centre, reach * math.sqrt((beat + 0.5) / count), turn + beat * GOLDEN_DEGREES)
-        paint = inks.accent if beat % BEATS_OF_A_BAR == 0 else inks.tones[3 if lifts[beat] > 0.5 else 2]
+        paint = inks.accent if beat % sheet.contour.beats_per_bar == 0 else inks.tones[3 if lifts[beat] > 0.5 else 2]
         sheet.canvas.circle(point, spacing * (0.14 + 0.36 * lifts[beat]), paint)
 
 
@@ -41,16 +40,17 @@ def draw_grid(sheet: Sheet) -> None:
     sheet.canvas.fill(sheet.inks.ground)
     inks, box = sheet.inks, sheet.box.inset(sheet.margin)
     count = _count(sheet.contour.beats) * 2 // 3
-    columns = max(BEATS_OF_A_BAR, round(math.sqrt(count * box.width / box.height) / BEATS_OF_A_BAR) * BEATS_OF_A_BAR)
+    bar = sheet.contour.beats_per_bar
+    columns = max(bar, round(math.sqrt(count * box.width / box.height) / bar) * bar)
     step = box.width / columns
     rows = max(1, round(box.height / step))
     down = box.height / rows
     lifts = sheet.contour.lifts(columns * rows)
-    accented = sheet.arrangement.whole(0, BEATS_OF_A_BAR - 1)
+    accented = sheet.arrangement.whole(0, bar - 1)
     for row in range(rows):
         for column in range(columns):
             lift = lifts[row * columns + column]
             point = box.x + step * (column + 0.5), box.y + down * (row + 0.5)
-            is_first = column % BEATS_OF_A_BAR == accented
+            is_first = column % bar == accented
             paint = inks.accent if is_first else inks.tones[3 if lift > 0.5 else 2]
             sheet.canvas.circle(point, min(step, down) * (0.1 + 0.38 * lift), paint)

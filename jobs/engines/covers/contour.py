@@ -9,6 +9,7 @@ from typing import Any
 from jobs.engines.covers.canvas import Dice
 
 LEVELS = 96
+BEATS_OF_A_BAR = 4  # where nobody tells
 MOST_SECTIONS, MOST_CHORDS = 16, 48
 SHARES = 1000  # places in the song are counted in thousandths of it
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -19,16 +20,17 @@ Stretch = Mapping[str, Any]  # name, start_seconds
 
 @dataclass(frozen=True)
 class Contour:
-    """The loudness of equal slices, the loudest 100; where sections and chords begin; how many beats there are.
+    """The loudness of equal slices, the loudest 100; where sections and chords begin; how many beats, and in a bar.
 
     A section has the number of its name, in the order of first appearance; a chord has the pitch class of its root.
-    Only what somebody composed here has the last three.
+    Only what somebody composed here has more than the loudness.
     """
 
     levels: tuple[int, ...]
     sections: tuple[tuple[int, int], ...] = ()
     chords: tuple[tuple[int, int], ...] = ()
     beats: int = 0
+    beats_per_bar: int = BEATS_OF_A_BAR
 
     @property
     def has_score(self) -> bool:
@@ -62,7 +64,11 @@ def contour_of(amplitudes: Sequence[float], score: Mapping[str, Any] | None, dur
     ]
     chords = [(_share(part, duration_seconds), pitch_class(part["name"])) for part in score["chords"]]
     return Contour(
-        levels, tuple(sections[:MOST_SECTIONS]), tuple(_thin_out(chords, MOST_CHORDS)), len(score["beats_seconds"])
+        levels,
+        tuple(sections[:MOST_SECTIONS]),
+        tuple(_thin_out(chords, MOST_CHORDS)),
+        len(score["beats_seconds"]),
+        score.get("beats_per_bar", BEATS_OF_A_BAR),
     )
 
 
@@ -87,7 +93,8 @@ def imagine_contour(track_seed: int) -> Contour:
 def read_contour(kept: Mapping[str, Any]) -> Contour:
     """A contour as it comes back from JSON."""
     pairs = {name: tuple((start, what) for start, what in kept[name]) for name in ("sections", "chords")}
-    return Contour(tuple(kept["levels"]), pairs["sections"], pairs["chords"], kept["beats"])
+    beats_per_bar = kept.get("beats_per_bar", BEATS_OF_A_BAR)
+    return Contour(tuple(kept["levels"]), pairs["sections"], pairs["chords"], kept["beats"], beats_per_bar)
 
 
 def pitch_class(chord: str) -> int:

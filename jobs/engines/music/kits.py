@@ -1,5 +1,6 @@
 """Drums: every stroke of a kit is made once from sweeps and shaped noise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,14 @@ class Kit:
 
 
 KITS = {
+    "none": Kit(),
+    "sampler": Kit(58, 120, 0.12, 0.3, 200, 0.1, 0.7, 1000, 7000, 6000, 0.03, 0.5),
+    "machine": Kit(50, 260, 0.22, 0.35, 190, 0.1, 0.7, 1400, 9000, 8000, 0.028, 0.5),
+    "chip": Kit(70, 260, 0.06, 0.0, 260, 0.06, 1.0, 600, 12000, 9000, 0.02, 0.2, 160),
+    "tight": Kit(56, 90, 0.11, 0.15, 230, 0.07, 0.5, 1300, 7000, 6500, 0.022, 0.5, 130),
+    "vintage": Kit(62, 100, 0.1, 0.2, 170, 0.12, 0.65, 800, 7000, 6000, 0.04, 0.7, 120),
+    "latin": Kit(55, 80, 0.12, 0.1, 210, 0.08, 0.5, 1400, 7000, 6500, 0.03, 0.6, 140),
+    "wood": Kit(70, 60, 0.09, 0.1, 200, 0.12, 0.7, 1200, 6000, 5500, 0.03, 0.6),
     "dusty": Kit(55, 110, 0.13, 0.12, 190, 0.11, 0.55, 900, 5500, 5500, 0.03, 0.5),
     "gated": Kit(52, 160, 0.17, 0.3, 170, 0.16, 0.9, 800, 8500, 7500, 0.035, 0.8, 105, 0.22),
     "club": Kit(49, 240, 0.2, 0.4, 200, 0.12, 0.8, 1500, 11000, 8500, 0.03, 0.6),
@@ -50,10 +59,13 @@ _PANS = {
     "tom": -0.3,
     "floor": 0.35,
     "rim": 0.3,
+    "conga": 0.4,
+    "cowbell": -0.3,
 }
 _GAINS = {
     "kick": 1.0, "snare": 0.62, "clap": 0.5, "hat": 0.26, "open": 0.28, "ride": 0.17, "crash": 0.36, "shaker": 0.15,
     "tom": 0.6, "floor": 0.65, "rim": 0.3, "riser": 0.18,
+    "conga": 0.4, "cowbell": 0.14, "reverse": 0.24, "impact": 0.6,
 }  # fmt: skip
 
 
@@ -66,23 +78,27 @@ def make_strokes(kit: Kit, drums: set[str], dice: np.random.Generator, riser_sec
 
 
 def _make(kit: Kit, drum: str, dice: np.random.Generator, riser_seconds: float) -> Signal:
-    if drum == "kick":
-        return _kick(kit, dice)
-    if drum == "snare":
-        return _snare(kit, dice)
-    if drum == "clap":
-        return _clap(kit, dice)
-    if drum in ("tom", "floor"):
-        return _sweep(kit.tom_hz * (1 if drum == "tom" else 0.7), kit.tom_hz * 0.6, 0.05, 0.22)
-    if drum == "rim":
-        return _summed(_sweep(1650, 300, 0.004, 0.012), _noise(dice, 0.012, 1500, 7000))
-    if drum == "riser":
-        return _riser(dice, riser_seconds)
-    low, decay = {
-        "hat": (kit.hat_low_hz, kit.hat_decay), "open": (kit.hat_low_hz, 0.16), "shaker": (kit.hat_low_hz * 0.8, 0.03),
-        "ride": (kit.hat_low_hz * 0.75, kit.cymbal_decay * 0.4), "crash": (kit.hat_low_hz * 0.5, kit.cymbal_decay),
-    }[drum]  # fmt: skip
-    return _cymbal(dice, low, decay, metal=0.0 if drum == "shaker" else 0.5)
+    made: dict[str, Callable[[], Signal]] = {
+        "kick": lambda: _kick(kit, dice),
+        "snare": lambda: _snare(kit, dice),
+        "clap": lambda: _clap(kit, dice),
+        "tom": lambda: _sweep(kit.tom_hz, kit.tom_hz * 0.6, 0.05, 0.22),
+        "floor": lambda: _sweep(kit.tom_hz * 0.7, kit.tom_hz * 0.6, 0.05, 0.22),
+        "rim": lambda: _summed(_sweep(1650, 300, 0.004, 0.012), _noise(dice, 0.012, 1500, 7000)),
+        "conga": lambda: _summed(_sweep(230, 60, 0.01, 0.09), np.float32(0.25) * _noise(dice, 0.008, 800, 5000)),
+        "cowbell": _cowbell,
+        "riser": lambda: _riser(dice, riser_seconds),
+        "impact": lambda: _summed(_sweep(34, 60, 0.12, 0.5), np.float32(0.3) * _noise(dice, 0.35, 120, 2500)),
+        "reverse": lambda: _reversed(
+            _cymbal(dice, kit.hat_low_hz * 0.5, kit.cymbal_decay * 0.5, 0.5), riser_seconds / 2
+        ),
+        "hat": lambda: _cymbal(dice, kit.hat_low_hz, kit.hat_decay, 0.5),
+        "open": lambda: _cymbal(dice, kit.hat_low_hz, 0.16, 0.5),
+        "shaker": lambda: _cymbal(dice, kit.hat_low_hz * 0.8, 0.03, 0.0),
+        "ride": lambda: _cymbal(dice, kit.hat_low_hz * 0.75, kit.cymbal_decay * 0.4, 0.5),
+        "crash": lambda: _cymbal(dice, kit.hat_low_hz * 0.5, kit.cymbal_decay, 0.5),
+    }
+    return made[drum]()
 
 
 def _kick(kit: Kit, dice: np.random.Generator) -> Signal:
@@ -118,6 +134,21 @@ def _cymbal(dice: np.random.Generator, low_hz: float, decay: float, metal: float
         )
         signal += np.asarray(ring * np.exp(-seconds / decay) * metal * 0.12, np.float32) * _fade_in(len(signal))
     return signal
+
+
+def _cowbell() -> Signal:
+    seconds = np.arange(int(0.3 * SAMPLE_RATE)) / SAMPLE_RATE
+    ring = np.tanh(2 * (np.sin(2 * np.pi * 562 * seconds) + np.sin(2 * np.pi * 845 * seconds)))
+    return np.asarray(ring * np.exp(-seconds / 0.05), np.float32) * _fade_in(len(seconds)) * _fade_out(len(seconds))
+
+
+def _reversed(signal: Signal, seconds: float) -> Signal:
+    """Swells for so long, and stops where the next bar begins."""
+    samples = int(seconds * SAMPLE_RATE)
+    swell = np.zeros(samples, np.float32)
+    kept = min(samples, len(signal))
+    swell[samples - kept :] = signal[:kept][::-1]
+    return swell * np.linspace(0, 1, samples, dtype=np.float32) * _fade_out(samples)
 
 
 def _riser(dice: np.random.Generator, seconds: float) -> Signal:

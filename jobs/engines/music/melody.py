@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from jobs.engines.music.prompts import Brief
-from jobs.engines.music.score import STEPS_PER_BAR, Bars, Grid, Harmony, Note, SongPlan
+from jobs.engines.music.score import COMMON_TIME, Bars, Grid, Harmony, Metre, Note, SongPlan
+from jobs.engines.music.singing.score import Vocals
 from jobs.engines.music.theory import nearest, scale_of
 
 LOWEST, HIGHEST = 62, 78  # a tenth: what one voice sings without strain
-_LOW_VOICES = frozenset(("sax", "overdrive", "strings", "brass", "piano"))
+_LOW_VOICES = frozenset(("sax", "overdrive", "strings", "brass", "piano", "viola", "nylon", "steel", "acid"))
 _CELLS = (
     ((0, 8), (0, 6, 12), (4, 10), (0, 10), (0,)),
     ((0, 4, 6, 10), (0, 3, 6, 8, 12), (2, 4, 8, 12, 14), (0, 6, 8, 14), (0, 4, 8, 10, 12), (4, 6, 8, 12)),
@@ -21,7 +22,11 @@ _CELLS = (
         (0, 3, 4, 6, 10, 12),
     ),
 )
-_MOTIF_STEPS = 2 * STEPS_PER_BAR
+_TRIPLE_CELLS = (
+    ((0,), (0, 6), (0, 9), (3, 6)),
+    ((0, 6, 9), (0, 3, 6), (0, 4, 6, 10), (2, 3, 6, 9), (0, 8)),
+    ((0, 2, 3, 5, 6, 9), (0, 3, 5, 6, 8, 9), (0, 2, 4, 6, 8, 10), (1, 2, 3, 6, 8, 9)),
+)
 _PHRASE = ("a", "a'", "b", "a''")  # four motifs of two bars
 _BREATH_STEPS = 3
 _WIDEST_LEAP = 7
@@ -46,29 +51,42 @@ class Motif:
 
 
 def write_lead(
-    plan: SongPlan, brief: Brief, grid: Grid, form: tuple[Bars, ...], harmonies: tuple[Harmony, ...]
+    plan: SongPlan,
+    brief: Brief,
+    grid: Grid,
+    form: tuple[Bars, ...],
+    harmonies: tuple[Harmony, ...],
+    vocals: Vocals | None = None,
 ) -> tuple[Note, ...]:
-    """The lead of the whole song; it rests in the intro and the break, and ends on the tonic."""
+    """The lead of the whole song; it rests in the intro and the break, or where one sings, and ends on the tonic."""
     writer = _Writer(brief, grid, harmonies)
     density = brief.style.lead_density
     last_chorus = max((section.first for section in form if section.energy > 0.9), default=-1)
     for section in form:
-        if section.name in ("intro", "break") and grid.bars > section.count:
+        if _is_resting(section, grid, vocals):
             continue
         dice = plan.draw(f"melody {section.name}")
         sparse = density - (section.energy < 0.55)
-        motif = _invent(dice, min(max(sparse, 0), 2))
+        motif = _invent(dice, min(max(sparse, 0), 2), grid.metre)
         writer.write_section(section, motif.raised(2 if section.energy > 0.9 else 0), dice)
         if section.first == last_chorus and len(form) > 4:
             writer.harmonise(section)
-    writer.write_end()
+    if not grid.is_loop:
+        writer.write_end()
     return tuple(sorted(writer.notes, key=lambda note: note.start_seconds))
 
 
-def _invent(dice: np.random.Generator, density: int) -> Motif:
-    cells = _CELLS[density]
+def _is_resting(section: Bars, grid: Grid, vocals: Vocals | None) -> bool:
+    if vocals is None:
+        return section.name in ("intro", "break") and grid.bars > section.count
+    start, end = grid.at(section.first), grid.at(section.end)
+    return any(start <= line.notes[0].start_seconds < end for line in vocals.lines)
+
+
+def _invent(dice: np.random.Generator, density: int, metre: Metre) -> Motif:
+    cells = (_CELLS if metre == COMMON_TIME else _TRIPLE_CELLS)[density]
     first, second = (cells[int(index)] for index in dice.integers(len(cells), size=2))
-    onsets = (*first, *(STEPS_PER_BAR + step for step in second if step < STEPS_PER_BAR - _BREATH_STEPS))
+    onsets = (*first, *(metre.steps + step for step in second if step < metre.steps - _BREATH_STEPS))
     contour, place, leap = [], int(dice.integers(-1, 3)), 0
     for _ in onsets:
         contour.append(place)
@@ -121,19 +139,24 @@ class _Writer:
         self.notes.append(Note(start, length, self._kept(nearest(before, (self._tonic,))), 0.75, self._voice))
 
     def _write_motif(self, motif: Motif, bar: int, bars: int, energy: float, *, is_closing: bool) -> None:
-        end = bars * STEPS_PER_BAR
+        metre = self._grid.metre
+        end = bars * metre.steps
         onsets = [onset for onset in motif.onsets if onset < end]
         pitch = self.notes[-1].pitch if self.notes else self._centre
         for index, onset in enumerate(onsets):
             is_last = index == len(onsets) - 1
             following = onsets[index + 1] if not is_last else end - _BREATH_STEPS
             steps = max(min(following - onset, 12 if is_closing and is_last else 8), 1)
-            chord = self._chords[bar + onset // STEPS_PER_BAR, onset % STEPS_PER_BAR]
-            is_strong = onset % 8 == 0 or steps >= 6 or is_last
+            chord = self._chords[bar + onset // metre.steps, onset % metre.steps]
+            is_strong = onset % metre.strong == 0 or steps >= 6 or is_last
             pitch = self._bend(motif.contour[index], chord, pitch, is_strong=is_strong)
-            velocity = 0.55 + 0.2 * energy + (0.12 if onset % 8 == 0 else 0.05 if onset % 4 == 0 else 0)
-            start = self._grid.at(bar + onset // STEPS_PER_BAR, onset % STEPS_PER_BAR)
-            length = steps * self._grid.beat_seconds / 4 * (0.97 if steps > 2 else 0.85)
+            velocity = (
+                0.55
+                + 0.2 * energy
+                + (0.12 if onset % metre.strong == 0 else 0.05 if onset % metre.steps_per_beat == 0 else 0)
+            )
+            start = self._grid.at(bar + onset // metre.steps, onset % metre.steps)
+            length = steps * self._grid.step_seconds * (0.97 if steps > 2 else 0.85)
             self.notes.append(Note(start, length, pitch, min(velocity, 1.0), self._voice))
 
     def _bend(self, place: int, chord: Harmony, before: int, *, is_strong: bool) -> int:

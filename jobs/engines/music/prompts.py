@@ -1,35 +1,19 @@
-"""What the words of a prompt ask for: style, tempo, key, mode, instruments, mood."""
+"""From a plan to a brief: the wishes of the prompt, then the leanings of the user, then dice."""
 
 import re
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from jobs.engines.music.asked import Asked, read_prompt
 from jobs.engines.music.score import SongPlan
-from jobs.engines.music.styles import STYLES, Style
+from jobs.engines.music.styles import STYLES, Layer, Style
 from jobs.engines.music.theory import KEYS, MODES, key_number
+from jobs.engines.music.vocabulary import INSTRUMENTS, Instrument
 
 SLOWEST_BPM, FASTEST_BPM = 56, 190
-_MINOR_KEY_WORDS = ("sad", "melancholic", "melancholy", "dark", "moody", "tense", "lonely", "gloomy", "heartbreak")
-_MAJOR_KEY_WORDS = ("happy", "bright", "joyful", "uplifting", "cheerful", "sunny", "hopeful", "playful", "warm")
-_TEMPO_WORDS = {
-    "slow": -0.7,
-    "calm": -0.5,
-    "relaxed": -0.4,
-    "sleepy": -0.8,
-    "fast": 0.8,
-    "upbeat": 0.5,
-    "energetic": 0.7,
-}
-_TONE_WORDS = {"warm": -2.0, "dark": -3.0, "soft": -2.0, "bright": 3.0, "crisp": 2.0, "sparkling": 3.0}
-_SPACE_WORDS = {"dreamy": 1.4, "spacious": 1.5, "epic": 1.3, "dry": 0.4, "intimate": 0.6}
-_LEAD_WORDS = {
-    "piano": "piano", "flute": "flute", "sax": "sax", "saxophone": "sax", "guitar": "overdrive", "bells": "bell",
-    "bell": "bell", "vibraphone": "vibes", "strings": "strings", "violin": "strings", "brass": "brass",
-    "trumpet": "brass", "organ": "organ", "synth": "square", "pluck": "pluck", "glass": "glass",
-}  # fmt: skip
-_CHORD_WORDS = {"piano": "piano", "guitar": "steel", "organ": "organ", "strings": "strings", "rhodes": "epiano"}
-_NO_DRUMS = re.compile(r"\b(no|without|zero) (drums|beat|percussion)\b|\b(drumless|beatless)\b")
-_BPM = re.compile(r"\b(\d{2,3}) ?bpm\b")
-_KEY = re.compile(r"\b([A-Ga-g])( ?sharp|#| ?flat|b)?[ -](major|minor|maj|min)\b|\bkey of ([A-G])(#|b)?")
+LONGEST_REVERB_SECONDS = 1.48
+_NO_VOTES = (False, 0, 0)
 _ENDINGS = ("Nights", "Morning", "Lines", "Drift", "Avenue", "Signal", "Garden", "Tides", "Letters", "Echo")
 _STOP_WORDS = frozenset(("and", "bpm", "for", "from", "into", "major", "minor", "song", "the", "track", "with"))
 
@@ -45,7 +29,10 @@ class Brief:
     tonic: int
     mode: str
     lead: str
-    has_drums: bool
+    silent: frozenset[str] = frozenset()  # parts that do not play
+    energy: float = 0.0  # added to that of every section
+    marks: frozenset[str] = frozenset()  # wishes for the form
+    understood: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -55,83 +42,143 @@ class Brief:
 
 def read_plan(plan: SongPlan) -> Brief:
     """Settle everything that the prompt, the leanings and the dice decide."""
-    text = plan.prompt.lower()
-    words = frozenset(re.findall(r"[a-z0-9-]+", text))
-    style = _coloured(_chosen_style(plan, text, words), words)
+    asked = read_prompt(plan.prompt)
+    chosen, is_named = _chosen_style(plan, asked)
     dice = plan.draw("brief")
     tonic_draw, mode_draw, tempo_draw, lead_draw = dice.random(4)
-    key, mode = _asked_key(plan.prompt)
-    tonic = key if key is not None else key_number(plan.key) if plan.key else int(tonic_draw * 12)
-    asked_bpm = _BPM.search(text)
-    tempo = _tempo(style, float(asked_bpm[1]) if asked_bpm else None, plan.tempo_bpm, words, tempo_draw)
-    lead = next((voice for word, voice in _LEAD_WORDS.items() if word in words), None)
+    style = _coloured(_settled(chosen, plan.draw("variant")), asked)
+    tonic = asked.tonic if asked.tonic is not None else key_number(plan.key) if plan.key else int(tonic_draw * 12)
     return Brief(
         title=_title(plan, style),
         style=style,
-        tempo_bpm=tempo,
-        has_fixed_tempo=asked_bpm is not None or plan.tempo_bpm is not None,
+        tempo_bpm=_tempo(style, asked, plan.tempo_bpm, tempo_draw),
+        has_fixed_tempo=asked.tempo_bpm is not None or plan.tempo_bpm is not None,
         tonic=tonic,
-        mode=mode or _mode(style, words, mode_draw),
-        lead="voice" if plan.has_vocals else lead or style.leads[int(lead_draw * len(style.leads))],
-        has_drums=not _NO_DRUMS.search(text),
+        mode=asked.mode or _mode(style, asked.mood.mode, mode_draw),
+        lead=_lead(style, asked, lead_draw),
+        silent=_silent(style, asked),
+        energy=max(min(asked.mood.energy, 0.15), -0.2),
+        marks=asked.marks,
+        understood=tuple(_understood(asked, style if is_named else None)),
     )
 
 
-def _chosen_style(plan: SongPlan, text: str, words: frozenset[str]) -> Style:
+def _chosen_style(plan: SongPlan, asked: Asked) -> tuple[Style, bool]:
+    """The style asked for by id or by words, or one by the seed; and whether it was asked for."""
     if plan.style in STYLES:
-        return STYLES[plan.style]
-    scores = {style.id: sum(_votes(word, text, words) for word in style.words) for style in STYLES.values()}
+        return STYLES[plan.style], True
+    scores = {style.id: _votes(style, asked) for style in STYLES.values()}
     best = max(scores.values())
-    if best == 0:
-        return list(STYLES.values())[plan.seed % len(STYLES)]
-    return STYLES[next(style for style, score in scores.items() if score == best)]
+    if best == _NO_VOTES:
+        return list(STYLES.values())[plan.seed % len(STYLES)], False
+    return STYLES[next(style for style, score in scores.items() if score == best)], True
 
 
-def _votes(word: str, text: str, words: frozenset[str]) -> int:
-    found = word in text if " " in word else word in words
-    return found * (3 if word.replace("-", "").replace(" ", "") in STYLES else 1)
+def _votes(style: Style, asked: Asked) -> tuple[bool, int, int]:
+    """Whether the genre is named, how early, and how many words hint at it."""
+    genre = [asked.text.find(word) for word in style.words if _is_said(word, asked)]
+    return bool(genre), -min(genre, default=0), sum(_is_said(word, asked) for word in style.moods)
 
 
-def _coloured(style: Style, words: frozenset[str]) -> Style:
-    brightness = style.brightness + sum(change for word, change in _TONE_WORDS.items() if word in words)
-    reverb = style.reverb_seconds
-    for word, factor in _SPACE_WORDS.items():
-        reverb *= factor if word in words else 1
-    layers = list(style.layers)
-    for word, voice in _CHORD_WORDS.items():
-        if word in words:
-            layers[0] = replace(layers[0], voice=voice)
-    return replace(style, brightness=brightness, reverb_seconds=min(reverb, 1.48), layers=tuple(layers))
+def _is_said(word: str, asked: Asked) -> bool:
+    return bool(re.search(rf"\b{re.escape(word)}\b", asked.text)) if " " in word else word in asked.words
 
 
-def _asked_key(prompt: str) -> tuple[int | None, str | None]:
-    found = _KEY.search(prompt)
-    if not found:
-        return None, None
-    letter = found[1] or found[4]
-    sign = (found[2] or found[5] or "").strip().replace("sharp", "#").replace("flat", "b")
-    quality = found[3] or ""
-    mode = "minor" if quality.startswith("min") else "major" if quality else None
-    return key_number(letter + sign), mode
+def _settled(style: Style, dice: np.random.Generator) -> Style:
+    """The style with one of each of its alternatives."""
+
+    def pick(text: str) -> str:
+        choices = text.split("|")
+        return choices[int(dice.random() * len(choices))]
+
+    return replace(
+        style,
+        grooves=(pick(style.grooves[0]), pick(style.grooves[1])),
+        bass=(pick(style.bass[0]), pick(style.bass[1])),
+        layers=tuple(replace(layer, pattern=pick(layer.pattern)) for layer in style.layers),
+    )
 
 
-def _mode(style: Style, words: frozenset[str], draw: float) -> str:
-    wanted = "minor" if words & set(_MINOR_KEY_WORDS) else "major" if words & set(_MAJOR_KEY_WORDS) else None
-    fitting = [mode for mode in style.modes if wanted is None or _is_minor(mode) == (wanted == "minor")]
-    return fitting[int(draw * len(fitting))] if fitting else wanted or style.modes[0]
+def _coloured(style: Style, asked: Asked) -> Style:
+    mood = asked.mood
+    layers = _layers(style, asked)
+    bass = next((_fitting(played.bass, style) for played in _played(asked) if played.bass and asked.is_alone), None)
+    return replace(
+        style,
+        brightness=style.brightness + max(min(mood.bright_db, 4.0), -5.0),
+        reverb_seconds=min(style.reverb_seconds * mood.space, LONGEST_REVERB_SECONDS),
+        layers=layers,
+        bass_voice=bass or style.bass_voice,
+        form="club" if "drop" in asked.marks else style.form,
+        kit=asked.kit if asked.kit and style.kit != "none" else style.kit,
+    )
+
+
+def _layers(style: Style, asked: Asked) -> tuple[Layer, ...]:
+    """The layers of the style, with the first ones given to the instruments that were named."""
+    refused = {voice for name in asked.without_instruments for voice in _voices(INSTRUMENTS[name])}
+    layers = [layer for layer in style.layers if layer.voice not in refused] or [
+        replace(style.layers[0], voice="epiano" if "epiano" not in refused else "organ")
+    ]
+    wanted = [played for played in _played(asked) if played.chords]
+    if asked.is_alone and wanted:
+        return tuple(
+            replace(layer, voice=_fitting(wanted[index % len(wanted)].chords, style))
+            for index, layer in enumerate(layers)
+        )
+    for index, played in enumerate(wanted[: len(layers)]):
+        if not any(layer.voice in played.chords for layer in layers):
+            layers[index] = replace(layers[index], voice=played.chords[0])
+    return tuple(layers)
+
+
+def _lead(style: Style, asked: Asked, draw: float) -> str:
+    """Who carries the tune: a named instrument that cannot play chords before one that can."""
+    named = sorted((played for played in _played(asked) if played.lead), key=lambda played: bool(played.chords))
+    if named:
+        return _fitting(named[0].lead, style)
+    refused = {voice for name in asked.without_instruments for voice in _voices(INSTRUMENTS[name])}
+    leads = [voice for voice in style.leads if voice not in refused] or ["vibes"]
+    return leads[int(draw * len(leads))]
+
+
+def _played(asked: Asked) -> list[Instrument]:
+    return [INSTRUMENTS[name] for name in asked.instruments]
+
+
+def _fitting(voices: tuple[str, ...], style: Style) -> str:
+    """The one of the voices that the style itself would use, else the first."""
+    own = {*style.leads, style.bass_voice, *(layer.voice for layer in style.layers)}
+    return next((voice for voice in voices if voice in own), voices[0])
+
+
+def _voices(instrument: Instrument) -> tuple[str, ...]:
+    return (*instrument.lead, *instrument.chords, *instrument.bass)
+
+
+def _silent(style: Style, asked: Asked) -> frozenset[str]:
+    silent = asked.without | ({"drums"} if style.kit == "none" else frozenset())
+    if silent >= {"drums", "bass", "chords", "lead"}:
+        silent = asked.without - {"chords"}  # a song without anybody is none
+    return frozenset(silent)
+
+
+def _mode(style: Style, leaning: int, draw: float) -> str:
+    fitting = [mode for mode in style.modes if not leaning or _is_minor(mode) == (leaning < 0)]
+    return fitting[int(draw * len(fitting))] if fitting else "minor" if leaning < 0 else "major"
 
 
 def _is_minor(mode: str) -> bool:
     return MODES[mode][2] == 3
 
 
-def _tempo(style: Style, asked: float | None, leaning: float | None, words: frozenset[str], draw: float) -> float:
+def _tempo(style: Style, asked: Asked, leaning: float | None, draw: float) -> float:
     low, high = style.tempo
-    if asked is not None:
-        return _folded(asked, SLOWEST_BPM, FASTEST_BPM)
+    if asked.tempo_bpm is not None:
+        return _folded(asked.tempo_bpm, SLOWEST_BPM, FASTEST_BPM)
     if leaning is not None:
         return min(max(_folded(leaning, low * 0.8, high * 1.3), low), high)
-    lean = 0.5 + sum(change for word, change in _TEMPO_WORDS.items() if word in words) + (draw - 0.5) * 0.6
+    lean = 0.5 + asked.mood.tempo + (draw - 0.5) * 0.6
     return float(round(min(max(low + lean * (high - low), low - 8, SLOWEST_BPM), high + 8)))
 
 
@@ -141,6 +188,24 @@ def _folded(tempo: float, low: float, high: float) -> float:
     while tempo > high and tempo / 2 >= low:
         tempo /= 2
     return min(max(tempo, SLOWEST_BPM), FASTEST_BPM)
+
+
+def _understood(asked: Asked, style: Style | None) -> list[str]:
+    """What of the prompt is in the song, in words of ours."""
+    told = [f"style {style.id}"] if style else []
+    told += [f"mood {word}" for word in asked.moods]
+    if asked.tempo_bpm is not None:
+        told.append(f"tempo {asked.tempo_bpm:g} bpm")
+    if asked.tonic is not None:
+        told.append(f"key {KEYS[asked.tonic]} {asked.mode or ''}".strip())
+    elif asked.mode:
+        told.append(f"mode {asked.mode}")
+    told += [f"{'only' if asked.is_alone else 'with'} {name}" for name in asked.instruments]
+    told += [f"without {name}" for name in sorted(asked.without if not asked.is_alone else ())]
+    told += [f"without {name}" for name in sorted(asked.without_instruments)]
+    if asked.kit:
+        told.append(f"drums {asked.kit}")
+    return told + [f"form {mark}" for mark in sorted(asked.marks)]
 
 
 def _title(plan: SongPlan, style: Style) -> str:

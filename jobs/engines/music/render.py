@@ -6,19 +6,30 @@ from pathlib import Path
 
 import numpy as np
 
-from jobs.engines.music.compose import compose, list_beats, list_chords, list_sections
+from jobs.engines.music.compose import compose, list_beats, list_chords, list_downbeats, list_instruments, list_sections
 from jobs.engines.music.encoding import BackgroundM4a
 from jobs.engines.music.finish import Finished, OnMixed, Progress, Report, finish_mix, write_tags
 from jobs.engines.music.prompts import Brief
 from jobs.engines.music.rooms import BLOCK
 from jobs.engines.music.score import Chord, Score, Section, SongPlan
 from jobs.engines.music.sheet import write_sheet
-from jobs.engines.music.stems import STEMS, open_stems
+from jobs.engines.music.singing.score import TimedLine
+from jobs.engines.music.stems import list_stems, open_stems
 from jobs.engines.music.voices import SAMPLE_RATE, Signal
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 5, 600
 _STEM_BITS_PER_SECOND, _BASS_BITS_PER_SECOND = 160_000, 112_000
 _COMPOSED, _SYNTHESISED = 0.02, 0.6  # shares of the work, as measured
+
+
+@dataclass(frozen=True)
+class Singing:
+    """What is sung in a song: by what kind of voice, whose words, each with its time, and what should be known."""
+
+    kind: str
+    source: str
+    notes: tuple[str, ...]
+    lines: tuple[TimedLine, ...]
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,11 @@ class Song(Finished):
     sections: list[Section]
     chords: list[Chord]
     beats_seconds: list[float]
+    downbeats_seconds: list[float]
+    beats_per_bar: int
+    instruments: list[str]
+    understood: list[str]
+    vocals: Singing | None = None
 
 
 def render_song(plan: SongPlan, folder: Path, report: Report, on_mixed: OnMixed | None = None) -> Song:
@@ -45,7 +61,7 @@ def render_song(plan: SongPlan, folder: Path, report: Report, on_mixed: OnMixed 
     progress.move(0.0, "composing")
     brief, score = compose(plan)
     progress.move(_COMPOSED, "composing")
-    stems = {name: folder / f"{name}.m4a" for name in STEMS}
+    stems = {name: folder / f"{name}.m4a" for name in list_stems(plan)}
     mix = _mix_stems(plan, brief, score, stems, progress)
     if on_mixed is not None:
         on_mixed(mix, score)
@@ -64,9 +80,21 @@ def render_song(plan: SongPlan, folder: Path, report: Report, on_mixed: OnMixed 
         sections=list_sections(score),
         chords=list_chords(score),
         beats_seconds=list_beats(score),
+        downbeats_seconds=list_downbeats(score),
+        beats_per_bar=score.grid.metre.beats,
+        instruments=list_instruments(score),
+        understood=list(score.understood),
+        vocals=_singing_of(score),
     )
     progress.move(1.0, "encoding")
     return song
+
+
+def _singing_of(score: Score) -> Singing | None:
+    sung = score.vocals
+    if sung is None:
+        return None
+    return Singing(sung.kind, sung.source, sung.notes, tuple(line.timed for line in sung.lines))
 
 
 def _mix_stems(plan: SongPlan, brief: Brief, score: Score, files: dict[str, Path], progress: Progress) -> Signal:
@@ -81,7 +109,7 @@ def _mix_stems(plan: SongPlan, brief: Brief, score: Score, files: dict[str, Path
             for index, (name, stem) in enumerate(stems.items()):
                 block = stem.read_block()
                 mix[:, start : start + BLOCK] += block
-                encoders[name].write(block[:1] if name == "bass" else block)
+                encoders[name].write(block)
                 done = (start + BLOCK * (index + 1) / len(stems)) / samples
                 progress.move(_COMPOSED + min(done, 1.0) * (_SYNTHESISED - _COMPOSED), "synthesising")
         progress.move(_SYNTHESISED, "mixing")

@@ -29,12 +29,13 @@ class Room:
 class Convolver:
     """Overlap-add of one stem through its room."""
 
-    def __init__(self, room: Room, dice: np.random.Generator) -> None:
+    def __init__(self, room: Room, dice: np.random.Generator, *, channels: int = 2) -> None:
+        self.channels = channels
         self._response = _response(room, dice)
-        self._tail = np.zeros((2, _RESPONSE), np.float32)
+        self._tail = np.zeros((channels, _RESPONSE), np.float32)
 
     def apply(self, block: Signal) -> Signal:
-        """The next block, (2, BLOCK), with what still rings from the ones before."""
+        """The next block, (channels, BLOCK), with what still rings from the ones before."""
         spectrum = np.fft.rfft(
             block, TRANSFORM, norm="forward"
         )  # of all norms the one that numpy does four times faster
