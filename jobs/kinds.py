@@ -1,12 +1,13 @@
 """The contents page of the work that can be asked for: every kind of job, its queue and its actor."""
 
-from jobs import covers, probes, tracks, uploads
+from jobs import analyses, covers, probes, tracks, uploads
 from jobs.queue import Kind
 
 KINDS = {
     kind.name: kind
     for kind in (
         Kind("tracks.render", "media", tracks.render, also_in=(tracks.REMOTE_QUEUE,)),
+        Kind("analyses.listen", "media", analyses.listen),
         Kind("covers.draw", "default", covers.draw),
         Kind("covers.rasterise", "default", covers.rasterise),
         Kind("uploads.check", "default", uploads.check),

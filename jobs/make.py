@@ -18,8 +18,17 @@ STALL_SECONDS = 120.0
 GATE_SECONDS = 0.25
 
 
-def make(work: Work, engine: Callable[..., T], *given: object, limits: run.Limits | None = None) -> T:
-    """What the engine made of what it was given, in a child process that `work.report` can stop at any moment."""
+def make(
+    work: Work,
+    engine: Callable[..., T],
+    *given: object,
+    limits: run.Limits | None = None,
+    report: run.Report | None = None,
+) -> T:
+    """What the engine made of what it was given, in a child process that `work.report` can stop at any moment.
+
+    `report` stands for it where the engine does only a part of the work; it must end in `work.report`.
+    """
     limits = limits or run.Limits(
         memory_bytes=work.engine_memory_bytes,
         cpu_seconds=CPU_SECONDS,
@@ -36,7 +45,7 @@ def make(work: Work, engine: Callable[..., T], *given: object, limits: run.Limit
     )
     try:
         with _passing(work):
-            return run.run_engine(engine, *given, report=work.report, limits=limits, prepare=prepare)
+            return run.run_engine(engine, *given, report=report or work.report, limits=limits, prepare=prepare)
     except run.EngineRefused as refused:
         raise errors.EngineFailed(str(refused)) from refused
     except run.EngineStalled as stalled:

@@ -4,6 +4,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from schema.allowances import AllowanceQuery
+from schema.analyses import AnalysisMutation
 from schema.audits import AuditQuery
 from schema.covers import CoverMutation, CoverQuery
 from schema.credits import CreditQuery
@@ -47,6 +48,7 @@ class Mutation(
     UserMutation,
     TrackMutation,
     SeriesMutation,
+    AnalysisMutation,
     CoverMutation,
     UploadMutation,
     JobMutation,

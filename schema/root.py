@@ -2,6 +2,7 @@
 
 import strawberry
 
+from schema.analyses import Analysis
 from schema.audits import AuditEntry
 from schema.context import Info
 from schema.covers import Cover, SavedCover
@@ -18,6 +19,7 @@ from schema.users import User
 from schema.webhooks import Webhook, WebhookDelivery
 
 NODES: tuple[type[Node], ...] = (
+    Analysis,
     Asset,
     AuditEntry,
     Cover,

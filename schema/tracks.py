@@ -12,6 +12,7 @@ from jobs import tracks as track_jobs
 from jobs.moderation import Words
 from jobs.tracks import TrackWish
 from schema import lyrics
+from schema.analyses import Analysis
 from schema.context import Context, Info
 from schema.covers import Cover, SavedCover
 from schema.failures import (
@@ -32,7 +33,7 @@ from schema.roots import One, Page
 from schema.series import Series
 from schema.styles import Style
 from server import errors
-from storage import assets, covers, jobs, series, styles, tracks
+from storage import analyses, assets, covers, jobs, series, styles, tracks
 from storage.access import OWNER, OWNER_AND_ADMINS
 from storage.lifecycle import State
 from storage.reports import Breach
@@ -153,6 +154,9 @@ class Track(Node):
     )
     chosen_cover: SavedCover | None = relation(
         lambda: covers.SavedCover, "saved_cover_id", description="The saved cover that is shown in its place, if any."
+    )
+    analysis: Analysis | None = relation(
+        lambda: analyses.Analysis, "id", "track_id", description="What was heard in it; null until that is asked for."
     )
 
     @computed("music")

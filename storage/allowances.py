@@ -30,6 +30,7 @@ class Allowance:
     seconds: int
 
 
+ANALYSES = Allowance("analyses.request", 20, 60)
 COVER_SAVES = Allowance("covers.save", 30, 60)
 SERIES = Allowance("series.create", 10, 3600)
 UPLOADS = Allowance("uploads.create", 60, 3600)

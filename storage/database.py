@@ -32,6 +32,7 @@ ROW_MODULES = (
     "storage.uploads",
     "storage.reports",
     "storage.audits",
+    "storage.analyses",
 )
 LOST = (
     OSError,

@@ -79,6 +79,12 @@ async def get_own_track(viewer: Viewer, track_id: UUID) -> Track:
     return track
 
 
+async def hold_own_track(viewer: Viewer, track_id: UUID) -> Track:
+    """The same, and nobody else begins work on it or deletes it before the transaction at hand ends."""
+    await database.fetch("SELECT id FROM tracks WHERE id = $1 FOR NO KEY UPDATE", track_id)
+    return await get_own_track(viewer, track_id)
+
+
 async def find_shared_track(slug: str) -> Track | None:
     """A finished track that its owner lets the world see under this slug; it may have been taken down."""
     if not slug.isascii() or "\x00" in slug:
@@ -108,7 +114,7 @@ async def delete_track(track: Track) -> None:
     """Forget a track and what was made of it; its files go with the next sweep."""
     async with database.transaction():
         await track.delete()  # first, which waits for those who hold it while they write what belongs to it
-        for table in ("assets", "covers", "saved_covers"):
+        for table in ("assets", "covers", "saved_covers", "analyses"):
             await database.fetch(f"DELETE FROM {table} WHERE track_id = $1", track.id)  # noqa: S608 - our own names
 
 

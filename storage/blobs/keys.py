@@ -27,6 +27,7 @@ MIME_TYPES = {
     "ass": "text/x-ssa",
     "bin": "application/octet-stream",
     "csv": "text/csv",
+    "dat": "application/x-audiowaveform",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "flac": "audio/flac",
     "html": "text/html",

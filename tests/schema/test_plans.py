@@ -41,6 +41,8 @@ SHARE = "mutation ($input: UpdateTrackInput!) { updateTrack(input: $input) { __t
 REPORT = "mutation ($input: ReportTrackInput!) { reportTrack(input: $input) { ... on TrackReported { reportId } } }"
 TAKE_DOWN = "mutation ($input: TakeDownTrackInput!) { takeDownTrack(input: $input) { __typename } }"
 RESOLVE = "mutation ($input: ResolveReportInput!) { resolveReport(input: $input) { __typename } }"
+ANALYZE = """mutation ($input: AnalyzeTrackInput!) { analyzeTrack(input: $input) {
+  ... on AnalysisRequested { analysis { id } job { id } } } }"""
 CREATE_SERIES = 'mutation { createSeries(input: {title: "S"}) { ... on SeriesCreated { series { id } } } }'
 
 
@@ -95,6 +97,13 @@ async def report_and_take_down(owner: Person, admin: Person, track_id: str) -> s
     return report_id
 
 
+async def analyze(person: Person, track_id: str) -> str:
+    asked = (await person.get(ANALYZE, input={"trackId": track_id}))["analyzeTrack"]
+    await person.wait_until(asked["job"]["id"], "COMPLETE")
+    analysis_id: str = asked["analysis"]["id"]
+    return analysis_id
+
+
 @pytest_asyncio.fixture(scope="module")
 async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     """One who has tracks in every state and two series, one who has another, and an admin."""
@@ -130,6 +139,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
                 *(known_id for hook in hooks for known_id in hook),
                 *brought,
                 report_id,
+                await analyze(owner, made[0]["track"]["id"]),
                 series_id,
                 f"asset_{new_id().hex}",
                 "nothing_1",

@@ -150,6 +150,7 @@ async def test_deleted_track_leaves_nothing_behind(resources: Resources, person:
         ("assets", "track_id"),
         ("covers", "track_id"),
         ("saved_covers", "track_id"),
+        ("analyses", "track_id"),
     ):
         rows = await database.fetch(f"SELECT 1 FROM {table} WHERE {column} = $1", read_id("track", track_id))  # noqa: S608 - our own names
         assert rows == []

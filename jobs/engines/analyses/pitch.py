@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from jobs.engines.analyses.crepe import CENTS_PER_PITCH, LOWEST_CENTS, PITCHES, SAMPLE_RATE, frames_of, load_network
 from jobs.engines.recordings import decode_mono
-from jobs.engines.run import Report
+from jobs.engines.run import EngineRefused, Report
 
 HOP_SECONDS = 0.01
 _HOP = round(SAMPLE_RATE * HOP_SECONDS)
@@ -59,7 +59,10 @@ def trace_pitch(path: Path, folder: Path, network: str, report: Report) -> Pitch
 
 def _listen(samples: NDArray[np.float32], size: str, report: Report) -> NDArray[np.float32]:
     """The strength of every pitch in every frame; nothing in frames that are silent, which are not looked at."""
-    network = load_network(size)
+    try:
+        network = load_network(size)
+    except ModuleNotFoundError as missing:
+        raise EngineRefused("MODEL_MISSING", str(missing)) from missing
     count = len(samples) // _HOP + 1
     strengths = np.zeros((count, PITCHES), np.float32)
     for start, frames in frames_of(samples, _HOP):

@@ -93,7 +93,7 @@ def read_tones(samples: Samples) -> Tones:
 def level(curve: Curve) -> Curve:
     """The curve above its surroundings, as strong in quiet places as in loud ones."""
     above = np.maximum(curve - smooth(curve, 40), 0)
-    spread = np.sqrt(smooth(above * above, 150))
+    spread = np.sqrt(np.maximum(smooth(above * above, 150), 0))  # the transform leaves a little below nothing
     return np.asarray(above / (spread + 0.1 * spread.max(initial=0.0) + 1e-9))
 
 
