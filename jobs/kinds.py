@@ -1,6 +1,6 @@
 """The contents page of the work that can be asked for: every kind of job, its queue and its actor."""
 
-from jobs import analyses, covers, probes, tracks, uploads
+from jobs import analyses, covers, lyrics, probes, tracks, uploads
 from jobs.queue import Kind
 
 KINDS = {
@@ -11,6 +11,7 @@ KINDS = {
         Kind("covers.draw", "default", covers.draw),
         Kind("covers.rasterise", "default", covers.rasterise),
         Kind("uploads.check", "default", uploads.check),
+        Kind("lyrics.align", "speech", lyrics.align),
         Kind("jobs.probe", "default", probes.probe),
     )
 }

@@ -16,6 +16,7 @@ CPU_SECONDS = 3600
 FILE_BYTES = 4 << 30
 STALL_SECONDS = 120.0
 GATE_SECONDS = 0.25
+REFUSALS = {kind.code: kind for kind in (errors.SpeechModelMissing,)}  # what an engine refuses for under its own name
 
 
 def make(
@@ -47,6 +48,8 @@ def make(
         with _passing(work):
             return run.run_engine(engine, *given, report=report or work.report, limits=limits, prepare=prepare)
     except run.EngineRefused as refused:
+        if named := REFUSALS.get(refused.code):
+            raise named(refused.message) from refused
         raise errors.EngineFailed(str(refused)) from refused
     except run.EngineStalled as stalled:
         raise errors.EngineStalled from stalled

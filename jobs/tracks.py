@@ -32,7 +32,7 @@ from server.errors import (
     ValidationFailed,
 )
 from server.settings import get_settings
-from storage import allowances, database, idempotency, jobs, tracks, unlocks, wishes
+from storage import allowances, database, idempotency, jobs, lyrics, tracks, unlocks, wishes
 from storage import credits as ledger
 from storage.access import Viewer
 from storage.assets import Asset, AssetKind, replace_assets
@@ -40,6 +40,7 @@ from storage.blobs import attempt_key
 from storage.covers import keep_cover
 from storage.jobs import JobState
 from storage.lifecycle import State
+from storage.lyrics import TimedLyrics
 from storage.rows import new_id
 from storage.tracks import Track
 
@@ -283,6 +284,8 @@ async def _keep(work: Work, cover: CoverPlan, provider: str, making: Making) -> 
         unlocked = await unlocks.note_completion(work.lease.user_id) if work.foundry.has_unlocks else []
         known = {"provider": provider, "unlocked": unlocked} | making.told | _music_of(made.song)
         await tracks.keep_music(track_id, known)
+        if isinstance(made.song, Song) and made.song.vocals is not None:
+            await lyrics.keep_lyrics(_lyrics_of(made.song, work.lease))
 
 
 async def _put(work: Work, kind: AssetKind, name: str, path: Path, duration_seconds: float | None) -> Asset:
@@ -318,7 +321,7 @@ def _music_of(song: Finished) -> dict[str, object]:
 
 
 def _vocals_of(song: Song) -> dict[str, object] | None:
-    """What is sung; each word is three values, as a long song has two thousand words."""
+    """How it is sung."""
     sung = song.vocals
     if sung is None:
         return None
@@ -326,8 +329,13 @@ def _vocals_of(song: Song) -> dict[str, object] | None:
         "kind": sung.kind,
         "source": sung.source,
         "notes": sung.notes,
-        "lines": [
-            {"text": line.text, "words": [(word.text, word.start_seconds, word.end_seconds) for word in line.words]}
-            for line in sung.lines
-        ],
     }
+
+
+def _lyrics_of(song: Song, lease: jobs.Lease) -> TimedLyrics:
+    """The words that we sang; each is four values, as a long song has two thousand of them."""
+    assert song.vocals is not None  # noqa: S101 - as its caller has seen
+    lines = [
+        [[word.text, word.start_seconds, word.end_seconds, 1.0] for word in line.words] for line in song.vocals.lines
+    ]
+    return TimedLyrics(user_id=lease.user_id, track_id=lease.subject_id, source="COMPOSED", engine="local", lines=lines)

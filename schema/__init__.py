@@ -11,6 +11,7 @@ from schema.credits import CreditQuery
 from schema.figures import FigureQuery
 from schema.files import FILE, SentFile
 from schema.jobs import JobMutation, JobQuery, JobSubscription
+from schema.lyrics import LyricsMutation
 from schema.providers import ProviderQuery
 from schema.reports import ReportMutation, ReportQuery
 from schema.root import NODES, RootQuery
@@ -50,6 +51,7 @@ class Mutation(
     SeriesMutation,
     AnalysisMutation,
     CoverMutation,
+    LyricsMutation,
     UploadMutation,
     JobMutation,
     WebhookMutation,

@@ -8,6 +8,7 @@ from schema.context import Info
 from schema.covers import Cover, SavedCover
 from schema.credits import CreditEntry
 from schema.jobs import Job
+from schema.lyrics import TimedLyrics
 from schema.nodes import Node
 from schema.reports import Report
 from schema.roots import AnyOf
@@ -30,6 +31,7 @@ NODES: tuple[type[Node], ...] = (
     SavedCover,
     Series,
     Style,
+    TimedLyrics,
     Track,
     User,
     Webhook,

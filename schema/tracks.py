@@ -11,7 +11,6 @@ from jobs import moderation
 from jobs import tracks as track_jobs
 from jobs.moderation import Words
 from jobs.tracks import TrackWish
-from schema import lyrics
 from schema.analyses import Analysis
 from schema.context import Context, Info
 from schema.covers import Cover, SavedCover
@@ -24,7 +23,7 @@ from schema.failures import (
     ValidationFailed,
 )
 from schema.jobs import Job
-from schema.lyrics import TimedLyrics, Vocals
+from schema.lyrics import TimedLyrics, Vocals, read_vocals
 from schema.mutation import check_title, find_key_problems, mutation
 from schema.nodes import Node, node_id
 from schema.pages import After, Connection, First
@@ -33,7 +32,7 @@ from schema.roots import One, Page
 from schema.series import Series
 from schema.styles import Style
 from server import errors
-from storage import analyses, assets, covers, jobs, series, styles, tracks
+from storage import analyses, assets, covers, jobs, lyrics, series, styles, tracks
 from storage.access import OWNER, OWNER_AND_ADMINS
 from storage.lifecycle import State
 from storage.reports import Breach
@@ -159,6 +158,13 @@ class Track(Node):
         lambda: analyses.Analysis, "id", "track_id", description="What was heard in it; null until that is asked for."
     )
 
+    timed_lyrics: TimedLyrics | None = relation(
+        lambda: lyrics.TimedLyrics,
+        "id",
+        "track_id",
+        description="Its words, each with its time: as we sang them, or as `alignLyrics` found them.",
+    )
+
     @computed("music")
     @staticmethod
     def music(root: Any) -> Music | None:
@@ -173,13 +179,7 @@ class Track(Node):
     @staticmethod
     def vocals(root: Any) -> Vocals | None:
         """How it is sung; null until the track is complete, and where a provider that sang does not tell."""
-        return lyrics.read_vocals(root.music, has_vocals=root.has_vocals)
-
-    @computed("music")
-    @staticmethod
-    def timed_lyrics(root: Any) -> TimedLyrics | None:
-        """The words that are sung, each with its time; null where there are none, or a provider does not tell."""
-        return lyrics.read_timed_lyrics(root.music)
+        return read_vocals(root.music, has_vocals=root.has_vocals)
 
     @computed("music")
     @staticmethod

@@ -19,6 +19,7 @@ LibrettoError
 │   ├── EngineDied          killed by a signal, out of memory, or gone
 │   ├── EngineStalled       no progress before its deadline
 │   ├── DrawingRefused      a saved drawing takes too much, or breaks what draws it
+│   ├── SpeechModelMissing  what hears words is not there, or cannot be loaded
 │   ├── ProviderFailed      an outside service refused or broke
 │   └── SubjectGone         what the job works on was deleted meanwhile
 ├── JobStopped              the work must stop now; nothing it writes counts any more
@@ -205,6 +206,12 @@ class DrawingRefused(JobFailed):
     """The drawing cannot be made into a picture."""
 
     code = "DRAWING_REFUSED"
+
+
+class SpeechModelMissing(EngineFailed):
+    """The speech model is not there, or it cannot be loaded."""
+
+    code = "SPEECH_MODEL_MISSING"
 
 
 class ProviderFailed(JobFailed):

@@ -40,6 +40,14 @@ MODERATION_REJECTED = Counter(
 MODERATION_UNANSWERED = Counter(
     "libretto_moderation_unanswered_total", "Times that the operator's own moderator did not answer"
 )
+SPEECH_FAILURES = Counter(
+    "libretto_speech_failures_total", "A speech engine could not load its model, or died", ("engine", "reason")
+)
+LYRICS_TIMED = Counter(
+    "libretto_lyrics_timed_total",
+    "Lyrics that were timed, by how, and whether that was known already",
+    ("source", "cached"),
+)
 JOBS_RUNNING = Gauge("libretto_jobs_running", "Jobs that this worker works on")
 JOBS_REAPED = Counter("libretto_jobs_reaped_total", "Jobs taken from workers that were lost")
 JOBS_RUNG = Counter("libretto_jobs_rung_again_total", "Rings made up for by the dispatcher")

@@ -129,6 +129,18 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(10, ge=1, description="Connections to PostgreSQL, for each process")
     worker_slots: int = Field(2, ge=1, description="Media jobs that one worker process runs at a time")
     engine_memory_mb: int = Field(2048, ge=1024, description="Memory that one media job may take before it is stopped")
+    speech_engine: Literal["auto", "faster-whisper", "whisper-timestamped", "beats"] = Field(
+        "auto",
+        description="What finds the times of words: `faster-whisper` (extra `speech`), `whisper-timestamped` (extra"
+        " `whisper`) or, without a model, `beats`; `auto` is the first, or the last where that cannot be",
+    )
+    speech_model: str = Field("base", description="Folder of the speech model, or its name in the home's `models`")
+    speech_download: bool = Field(False, description="Whether a worker may download the speech model that it lacks")
+    speech_threads: int = Field(2, ge=1, le=64, description="Cores that one speech job may use")
+    speech_memory_mb: int = Field(4096, ge=1024, description="Memory that one speech job may take before it is stopped")
+    lyrics_cache_days: int = Field(
+        30, ge=0, description="How long what was heard in a recording is remembered; `0` is not at all"
+    )
     drain_seconds: float = Field(20.0, ge=0, description="How long a stopping process lets its work go on")
     worker_metrics_port: int = Field(
         0, ge=0, le=65535, description="Port of a worker's `/healthz` and `/metrics`; `0` is none"

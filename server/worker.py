@@ -25,7 +25,7 @@ from server.health import Health
 from server.logs import get_logger
 from server.resources import Resources, open_resources
 from server.settings import Settings
-from storage import providers, webhooks
+from storage import lyrics, providers, webhooks
 
 STOP_MILLISECONDS = 10_000
 
@@ -102,6 +102,7 @@ def _chores(resources: Resources, foundry: Foundry, health: Health, name: str) -
         ),
         schedule.keep_doing(partial(expire_uploads, resources.blobs), schedule.EXPIRE_SECONDS),
         schedule.keep_doing(partial(drop_strays, resources.blobs), schedule.SWEEP_SECONDS),
+        schedule.keep_doing(partial(lyrics.forget_heard, resources.settings.lyrics_cache_days), schedule.SWEEP_SECONDS),
         schedule.keep_doing(partial(call_off_strays, foundry.providers), schedule.CALL_OFF_SECONDS),
     ]
     tell_circuits = partial(foundry.tell_circuits, name)

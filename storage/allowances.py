@@ -32,6 +32,7 @@ class Allowance:
 
 ANALYSES = Allowance("analyses.request", 20, 60)
 COVER_SAVES = Allowance("covers.save", 30, 60)
+LYRICS = Allowance("lyrics.align", 20, 3600)
 SERIES = Allowance("series.create", 10, 3600)
 UPLOADS = Allowance("uploads.create", 60, 3600)
 TRACKS = Allowance("tracks.create", 5, 60)

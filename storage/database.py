@@ -23,6 +23,7 @@ ROW_MODULES = (
     "storage.series",
     "storage.tracks",
     "storage.covers",
+    "storage.lyrics",
     "storage.assets",
     "storage.jobs.rows",
     "storage.idempotency",

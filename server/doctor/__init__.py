@@ -19,6 +19,7 @@ CHECKS: tuple[Check, ...] = (
     machine.check_documents,
     machine.check_music,
     machine.check_singing,
+    machine.check_speech,
     machine.check_home,
     machine.check_port,
     machine.check_ffmpeg,

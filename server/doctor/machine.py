@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import av
@@ -26,6 +27,7 @@ from jobs.engines.run import (
     warm_up,
 )
 from jobs.engines.tracks import make_cover
+from jobs.lyrics.models import find_model
 from server.doctor.findings import Finding, fail, ok, warn
 from server.operations.trusted import ManifestUnusable, open_library
 from server.settings import Settings, problems_of
@@ -82,6 +84,21 @@ async def check_singing(_settings: Settings) -> AsyncIterator[Finding]:
         yield warn("singing", "espeak-ng is not installed: vocals only resemble words", advice)
     else:
         yield ok("singing", "espeak-ng is installed: vocals sing their words")
+
+
+async def check_speech(settings: Settings) -> AsyncIterator[Finding]:
+    """What finds the times of words; only workers of the queue `speech` need it."""
+    engine, extra = settings.speech_engine, "whisper" if settings.speech_engine == "whisper-timestamped" else "speech"
+    library = {"speech": "faster_whisper", "whisper": "whisper_timestamped"}[extra]
+    if engine == "beats":
+        yield ok("speech", "words are laid on the beat, as the settings say")
+    elif find_spec(library) is None:
+        yield warn("speech", f"{library} is not installed", f"Install the extra `{extra}`, or set SPEECH_ENGINE=beats.")
+    elif (model := find_model(settings)) is None and not settings.speech_download:
+        advice = "Set SPEECH_MODEL to the folder of a model, or SPEECH_DOWNLOAD=true to fetch one."
+        yield warn("speech", f"the speech model {settings.speech_model!r} is not here", advice)
+    else:
+        yield ok("speech", f"{library} with the model {model or settings.speech_model}")
 
 
 async def check_home(settings: Settings) -> AsyncIterator[Finding]:

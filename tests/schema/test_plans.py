@@ -43,6 +43,8 @@ TAKE_DOWN = "mutation ($input: TakeDownTrackInput!) { takeDownTrack(input: $inpu
 RESOLVE = "mutation ($input: ResolveReportInput!) { resolveReport(input: $input) { __typename } }"
 ANALYZE = """mutation ($input: AnalyzeTrackInput!) { analyzeTrack(input: $input) {
   ... on AnalysisRequested { analysis { id } job { id } } } }"""
+ALIGN_LYRICS = """mutation ($input: AlignLyricsInput!) { alignLyrics(input: $input) {
+  ... on LyricsRequested { job { id } } } }"""
 CREATE_SERIES = 'mutation { createSeries(input: {title: "S"}) { ... on SeriesCreated { series { id } } } }'
 
 
@@ -104,6 +106,14 @@ async def analyze(person: Person, track_id: str) -> str:
     return analysis_id
 
 
+async def time_lyrics(person: Person, track_id: str) -> str:
+    asked = await person.get(ALIGN_LYRICS, input={"trackId": track_id})
+    await person.wait_until(asked["alignLyrics"]["job"]["id"], "COMPLETE")
+    track = await person.get("query ($id: ID!) { track(id: $id) { timedLyrics { id } } }", id=track_id)
+    timed_id: str = track["track"]["timedLyrics"]["id"]
+    return timed_id
+
+
 @pytest_asyncio.fixture(scope="module")
 async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     """One who has tracks in every state and two series, one who has another, and an admin."""
@@ -118,6 +128,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
         await person.wait_until(one["job"]["id"], "COMPLETE")
     everything = [*made, waiting]
     saved = [await save_cover(person, one["track"]["id"]) for person, one in ((owner, made[0]), (other, made[3]))]
+    timed_id = await time_lyrics(owner, made[2]["track"]["id"])
     report_id = await report_and_take_down(owner, admin, made[2]["track"]["id"])
     hooks = [await make_webhook(person) for person in (owner, other)]
     brought = [await create_upload(person, size) for person, size in ((owner, 9), (owner, 20 << 20), (other, 9))]
@@ -140,6 +151,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
                 *brought,
                 report_id,
                 await analyze(owner, made[0]["track"]["id"]),
+                timed_id,
                 series_id,
                 f"asset_{new_id().hex}",
                 "nothing_1",

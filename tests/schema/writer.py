@@ -22,7 +22,13 @@ IDS = {
     "webhookId": "webhook",
     "upload": "upload",
 }
-ENUMS = {"reports": "ReportState", "jobs": "JobState", "pngUrl": "Crop", "uploads": "UploadStatus"}
+ENUMS = {
+    "reports": "ReportState",
+    "jobs": "JobState",
+    "pngUrl": "Crop",
+    "uploads": "UploadStatus",
+    "export": "LyricsFormat",
+}
 FLEETING = {"version"}  # what two executions of the same mutation answer differently
 
 
@@ -93,7 +99,7 @@ class Writer:
             value = self.dice.choice([None, None, *self.world.cursors])
         elif name in ("id", "seriesId", "trackId", "subject", "webhookId"):
             value = self.dice.choice(self.world.ids[IDS[parent if name == "id" else name]])
-        elif name in ("state", "crop", "status"):
+        elif name in ("state", "crop", "status", "format"):
             named = core.type_map[ENUMS[parent]]
             assert isinstance(named, GraphQLEnumType)
             state: str | None = self.dice.choice([None, *named.values])

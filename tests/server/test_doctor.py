@@ -120,6 +120,18 @@ async def test_python_and_ffmpeg_of_the_tests_are_well() -> None:
     assert {finding.level for finding in found.values()} == {Level.OK}
 
 
+async def test_a_speech_model_that_is_not_there_is_told(tmp_path: Path) -> None:
+    found = await gather(machine.check_speech(make_settings(libretto_home=tmp_path)))
+    assert found["speech"].level == Level.WARN
+    (tmp_path / "models" / "base").mkdir(parents=True)
+    found = await gather(machine.check_speech(make_settings(libretto_home=tmp_path)))
+    assert str(tmp_path) in found["speech"].text
+    found = await gather(machine.check_speech(make_settings(speech_engine="whisper-timestamped")))
+    assert "is not installed" in found["speech"].text
+    found = await gather(machine.check_speech(make_settings(speech_engine="beats")))
+    assert found["speech"].level == Level.OK
+
+
 async def test_music_is_asked_for_where_there_is_a_key() -> None:
     settings = make_settings(music_provider="fal", music_fallback="replicate,local", fal_key="hidden")
     found = await gather(machine.check_music(settings))

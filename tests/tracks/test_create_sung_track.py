@@ -12,7 +12,7 @@ from server.settings import Settings
 from tests.studio import Person, Studio
 
 SUNG = """query ($id: ID!) { track(id: $id) { status hasVocals lyrics durationSeconds stems { name url } midi { url }
-  vocals { kind notes } timedLyrics { source lines { text startSeconds endSeconds
+  vocals { kind words notes } timedLyrics { source lines { text startSeconds endSeconds
     words { text startSeconds endSeconds confidence } } } } }"""
 LYRICS = "[verse]\nOver the water we go\n[chorus]\nSlowly, slowly home"
 DOCTOR_WITHOUT = """
@@ -39,14 +39,14 @@ async def finish(person: Person, **given: Any) -> Any:
 
 async def test_given_lyrics_are_sung_and_every_word_has_its_time(studio: Studio, person: Person) -> None:
     track = await finish(person, hasVocals=True, lyrics=LYRICS, durationSeconds=20)
-    assert track["vocals"] == {"kind": "SUNG", "notes": []}
+    assert track["vocals"] == {"kind": "SUNG", "words": "GIVEN", "notes": []}
     assert [stem["name"] for stem in track["stems"]] == ["bass", "chords", "drums", "lead", "vocals"]
     vocals = next(stem["url"] for stem in track["stems"] if stem["name"] == "vocals")
     assert (await studio.client.get(vocals)).content[4:8] == b"ftyp"
     assert b"vocals" in (await studio.client.get(track["midi"]["url"])).content
     assert track["lyrics"] == LYRICS
     timed = track["timedLyrics"]
-    assert timed["source"] == "GIVEN"
+    assert timed["source"] == "COMPOSED"
     assert {line["text"] for line in timed["lines"]} == {"Over the water we go", "Slowly, slowly home"}
     for line in timed["lines"]:
         assert [word["text"] for word in line["words"]] == line["text"].split()
@@ -58,13 +58,13 @@ async def test_given_lyrics_are_sung_and_every_word_has_its_time(studio: Studio,
 async def test_without_lyrics_the_words_that_are_sung_can_be_read(person: Person) -> None:
     track = await finish(person, hasVocals=True, durationSeconds=12)
     assert track["lyrics"] is None
-    assert track["timedLyrics"]["source"] == "WRITTEN"
+    assert track["vocals"]["words"] == "WRITTEN"
     assert track["timedLyrics"]["lines"]
 
 
 async def test_an_instrumental_track_has_nobody_who_sings(person: Person) -> None:
     track = await finish(person, lyrics=LYRICS)
-    assert track["vocals"] == {"kind": "NONE", "notes": []}
+    assert track["vocals"] == {"kind": "NONE", "words": None, "notes": []}
     assert track["timedLyrics"] is None
     assert "vocals" not in {stem["name"] for stem in track["stems"]}
 
@@ -109,5 +109,5 @@ def test_the_doctor_says_what_brings_words_where_they_cannot_be_sung() -> None:
 @pytest.mark.parametrize("lyrics", ["", "   \n", "❤ ❤"])
 async def test_lyrics_without_words_are_no_error(person: Person, lyrics: str) -> None:
     track = await finish(person, hasVocals=True, lyrics=lyrics)
-    assert track["timedLyrics"]["source"] == "WRITTEN"
+    assert track["vocals"]["words"] == "WRITTEN"
     assert bool(track["vocals"]["notes"]) == bool(lyrics.strip())
