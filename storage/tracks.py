@@ -19,6 +19,7 @@ from storage.rows import Row
 
 VISIBILITIES = ("PRIVATE", "UNLISTED", "PUBLIC")  # each lets more people in than the one before
 SHARED_TO = VISIBILITIES[1:]
+MAX_SLUG = 32
 
 
 class Track(Row):
@@ -38,7 +39,7 @@ class Track(Row):
     visual_version = fields.IntField(default=1)
     saved_cover_id = fields.UUIDField(null=True)
     visibility = fields.CharField(max_length=8, default="PRIVATE")
-    slug = fields.CharField(max_length=32)
+    slug = fields.CharField(max_length=MAX_SLUG)
     music: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)
     completed_at: datetime | None = fields.DatetimeField(null=True)
     taken_down_at: datetime | None = fields.DatetimeField(null=True)
@@ -87,7 +88,7 @@ async def hold_own_track(viewer: Viewer, track_id: UUID) -> Track:
 
 async def find_shared_track(slug: str) -> Track | None:
     """A finished track that its owner lets the world see under this slug; it may have been taken down."""
-    if not slug.isascii() or "\x00" in slug:
+    if not slug.isascii() or "\x00" in slug or len(slug) > MAX_SLUG:
         return None
     return await Track.get_or_none(slug=slug, visibility__in=SHARED_TO, status=State.COMPLETE)
 

@@ -62,7 +62,7 @@ async def test_next_look_is_drawn_from_the_same_song_and_its_new_title(
     await person.wait_until(stepped["job"]["id"], "COMPLETE")
     row = await read_cover(finished_id, 2)
     assert row["square_key"] is not None
-    assert row["subject"] == {"title": "Renamed", "contour": (await read_cover(finished_id, 1))["subject"]["contour"]}
+    assert row["subject"] == (await read_cover(finished_id, 1))["subject"] | {"title": "Renamed"}
     assert await read_drawing(resources, row) == first_drawing == redraw(row)
 
 

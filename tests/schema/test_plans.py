@@ -245,7 +245,7 @@ async def test_planner_that_is_wrong_is_found_out(
     resources: Resources, world: World, monkeypatch: pytest.MonkeyPatch, place: str, mutant: Any
 ) -> None:
     monkeypatch.setattr(place, mutant)  # the only way to know that the comparison would notice
-    with pytest.raises((AssertionError, AttributeError, TypeError)):
+    with pytest.raises((AssertionError, AttributeError, KeyError, TypeError)):
         await compare_many_at_random(resources, world)
 
 

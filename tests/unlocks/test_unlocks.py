@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from jobs.engines.covers import CoverPlan, draw_cover
+from jobs.engines.covers import CoverPlan, draw_cover, read_contour
 from jobs.foundry import open_foundry
 from server.errors import LeaseLost
 from server.resources import Resources
-from storage import database, unlocks
+from storage import covers, database, unlocks
 from storage.lifecycle import State
 from storage.rows import new_id, read_id
 from storage.series import Series
@@ -191,8 +192,12 @@ async def test_flourish_is_chosen_once_it_is_unlocked_and_is_drawn(
     assert viewer["flourish"] == "FRAME"
     stepped = await person.get(NEXT_LOOK, id=created["track"]["id"])
     url = stepped["incrementVisualVersion"]["track"]["cover"]["svgUrl"]
-    drawn = draw_cover(CoverPlan(viewer["styleSeed"], 7, 2, flourish="frame"))
-    assert (await studio.client.get(url)).text == drawn
+    kept = await covers.find_cover(read_id("track", created["track"]["id"]), 2)
+    assert kept is not None
+    assert kept.subject is not None
+    contour = read_contour(kept.subject["contour"])
+    plan = CoverPlan(viewer["styleSeed"], 7, 2, contour, kept.subject["title"], flourish="frame")
+    assert (await studio.client.get(url)).text == draw_cover(plan) != draw_cover(replace(plan, flourish=None))
     assert (await person.get(CHOOSE, flourish=None))["chooseFlourish"]["viewer"]["flourish"] is None
 
 
