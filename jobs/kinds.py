@@ -1,12 +1,13 @@
 """The contents page of the work that can be asked for: every kind of job, its queue and its actor."""
 
-from jobs import analyses, covers, lyrics, probes, tracks, uploads
+from jobs import analyses, covers, imports, lyrics, probes, tracks, uploads
 from jobs.queue import Kind
 
 KINDS = {
     kind.name: kind
     for kind in (
         Kind("tracks.render", "media", tracks.render, also_in=(tracks.REMOTE_QUEUE,)),
+        Kind("tracks.import", "media", imports.import_upload),
         Kind("analyses.listen", "media", analyses.listen),
         Kind("covers.draw", "default", covers.draw),
         Kind("covers.rasterise", "default", covers.rasterise),

@@ -273,7 +273,7 @@ async def _keep(work: Work, cover: CoverPlan, provider: str, making: Making) -> 
     track_id = work.lease.subject_id
     assert track_id is not None  # noqa: S101 - a render always has its track
     made = making.made
-    assets = [await _put(work, *file) for file in _files_of(made.song)]
+    assets = [await put_asset(work, *file) for file in _files_of(made.song)]
     cover_keys = await covers.put_cover(work.blobs, track_id, cover.visual_version, made.cover)
     async with database.transaction():
         await jobs.complete_job(work.lease, {"track_id": track_id})
@@ -288,7 +288,8 @@ async def _keep(work: Work, cover: CoverPlan, provider: str, making: Making) -> 
             await lyrics.keep_lyrics(_lyrics_of(made.song, work.lease))
 
 
-async def _put(work: Work, kind: AssetKind, name: str, path: Path, duration_seconds: float | None) -> Asset:
+async def put_asset(work: Work, kind: AssetKind, name: str, path: Path, duration_seconds: float | None) -> Asset:
+    """Store a file of the track that a job works on; answers with the row to be."""
     key = attempt_key(work.lease.job_id, work.lease.token, path.name)
     blob = await work.blobs.put(key, path, MIME_TYPES[path.suffix])
     return Asset(

@@ -12,10 +12,21 @@ from uuid import UUID
 
 from jobs import queue
 from jobs.bridge import wait, wait_beating
+from jobs.engines import run
+from jobs.engines.probe import Probe, Thumbnail, probe_media
 from jobs.formats.media import SNIFFED_BYTES, MediaKind, find_extension, find_kind, find_signature
+from jobs.make import make
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
-from server.errors import Conflict, Unavailable, UploadIncomplete, ValidationFailed
+from server.errors import (
+    Conflict,
+    EngineDied,
+    EngineFailed,
+    EngineStalled,
+    Unavailable,
+    UploadIncomplete,
+    ValidationFailed,
+)
 from server.logs import get_logger
 from storage import allowances, database, idempotency, jobs, uploads
 from storage.access import Viewer
@@ -24,10 +35,12 @@ from storage.blobs.arrivals import MAX_SINGLE_BYTES, PART_BYTES, Part
 from storage.blobs.keys import clean_name
 from storage.jobs import JobState
 from storage.rows import new_id
-from storage.uploads import Upload, UploadStatus
+from storage.uploads import Stored, Upload, UploadStatus
 
 MAX_UPLOAD_BYTES = 200 << 20
 STRAY_AGE = timedelta(seconds=2 * uploads.LIFE_SECONDS)  # no row knows of a file in parts that is older
+LONGEST_SECONDS = 4 * 3600.0  # a lecture, or a long film
+PROBE_LIMITS = run.Limits(memory_bytes=2 << 30, cpu_seconds=1800, file_bytes=64 << 20, stall_seconds=60)
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 _gate = asyncio.Semaphore(4)  # whole files in memory
@@ -205,7 +218,8 @@ async def delete_upload(viewer: Viewer, upload_id: UUID, blobs: BlobStore) -> No
             raise Conflict("The upload is on its way; cancel it, or wait until it is checked")
         await upload.delete()
     if upload.blob_key is not None:
-        await blobs.delete(upload.blob_key)
+        for key in (upload.blob_key, *(one["key"] for one in upload.thumbnails or ())):
+            await blobs.delete(key)
 
 
 async def expire_uploads(blobs: BlobStore) -> int:
@@ -229,10 +243,10 @@ def check(work: Work) -> None:
     with scratch_folder() as folder:
         fetching = _fetch(work.blobs, upload, folder / "arrived")
         arrived = wait_beating(fetching, lambda: work.report(0, "reading"))
-        rejection = find_rejection(upload, arrived)
-        keeping = _keep(work, upload, arrived) if rejection is None else _reject(work, upload, rejection)
+        found = find_rejection(upload, arrived) or _probe(work, upload, arrived.file)
+        keeping = _reject(work, upload, found) if isinstance(found, Rejection) else _keep(work, upload, arrived, found)
         wait_beating(keeping, lambda: work.report(1, "keeping"))
-    wait_beating(_let_go(upload, work.blobs, keeps_file=rejection is None), lambda: None)
+    wait_beating(_let_go(upload, work.blobs, keeps_file=not isinstance(found, Rejection)), lambda: None)
 
 
 def find_rejection(upload: Upload, arrived: Arrived) -> Rejection | None:
@@ -249,6 +263,23 @@ def find_rejection(upload: Upload, arrived: Arrived) -> Rejection | None:
     if signature not in kind.signatures:
         return Rejection("WRONG_TYPE", f"By its first bytes this is {signature}, and {upload.mime_type} was announced")
     return None
+
+
+def _probe(work: Work, upload: Upload, file: Path) -> Probe | Rejection | None:
+    """What is in audio or video, or why it is not kept; one that breaks its reader each time is none that we take."""
+    if upload.mime_type.startswith("image/"):
+        return None
+    try:
+        return make(work, probe_media, file, file.parent, LONGEST_SECONDS, limits=PROBE_LIMITS)
+    except EngineFailed as failed:
+        refused = failed.__cause__
+        if isinstance(refused, run.EngineRefused):
+            return Rejection(refused.code[:40], refused.message[:255])  # as much as a row takes
+        return Rejection("UNREADABLE", "It cannot be read")
+    except (EngineDied, EngineStalled):
+        if work.lease.attempt < work.lease.max_attempts:
+            raise
+        return Rejection("UNREADABLE", f"Reading it was tried {work.lease.attempt} times, and never came to an end")
 
 
 async def _fetch(blobs: BlobStore, upload: Upload, file: Path) -> Arrived:
@@ -270,8 +301,8 @@ async def _fetch(blobs: BlobStore, upload: Upload, file: Path) -> Arrived:
     return Arrived(file, size_bytes, digest.hexdigest())
 
 
-async def _keep(work: Work, upload: Upload, arrived: Arrived) -> None:
-    """Keep what was looked at.
+async def _keep(work: Work, upload: Upload, arrived: Arrived, probe: Probe | None) -> None:
+    """Keep what was looked at, and what was found in it.
 
     A joined file stays where it is, since no link leads to it any more. One that came whole could be overwritten by its
     link while that lasts, so its copy is put where no link ever led; each attempt has a place of its own.
@@ -281,9 +312,22 @@ async def _keep(work: Work, upload: Upload, arrived: Arrived) -> None:
         owner, name = upload.user_id.hex, f"kept-{work.lease.token}"
         key = upload_key(owner, upload.id.hex, name, upload.mime_type)
         await work.blobs.put(key, arrived.file, upload.mime_type)
+    thumbnails = [await _put_thumbnail(work, upload, one) for one in (probe.thumbnails if probe else ())]
+    media = None if probe is None else _describe(probe)
     async with database.transaction():
-        await uploads.store_upload(upload, key, arrived.sha256)
+        await uploads.store_upload(upload, Stored(key, arrived.sha256, media, thumbnails))
         await jobs.complete_job(work.lease, {"status": UploadStatus.STORED.value})
+
+
+def _describe(probe: Probe) -> dict[str, object]:
+    return {name: value for name, value in asdict(probe).items() if name != "thumbnails"}
+
+
+async def _put_thumbnail(work: Work, upload: Upload, drawn: Thumbnail) -> dict[str, object]:
+    name = f"{drawn.path.stem}-{work.lease.token}"
+    key = upload_key(upload.user_id.hex, upload.id.hex, name, "image/jpeg")
+    await work.blobs.put(key, drawn.path, "image/jpeg")
+    return {"key": key, "width": drawn.width, "height": drawn.height}
 
 
 async def _reject(work: Work, upload: Upload, rejection: Rejection) -> None:

@@ -10,6 +10,7 @@ from schema.covers import CoverMutation, CoverQuery
 from schema.credits import CreditQuery
 from schema.figures import FigureQuery
 from schema.files import FILE, SentFile
+from schema.imports import ImportMutation
 from schema.jobs import JobMutation, JobQuery, JobSubscription
 from schema.lyrics import LyricsMutation
 from schema.providers import ProviderQuery
@@ -48,6 +49,7 @@ class Query(
 class Mutation(
     UserMutation,
     TrackMutation,
+    ImportMutation,
     SeriesMutation,
     AnalysisMutation,
     CoverMutation,

@@ -20,6 +20,7 @@ from server import errors
 from storage import lyrics
 from storage.access import OWNER
 from storage.rows import read_id
+from storage.tracks import IMPORTED
 
 MAX_OFFSET_MS = 60_000
 
@@ -142,7 +143,9 @@ def read_vocals(music: Mapping[str, Any] | None, *, has_vocals: bool) -> Vocals 
         return None
     if sung := music.get("vocals"):
         return Vocals(kind=VocalsKind(sung["kind"]), words=WordsOf(sung["source"]), notes=sung["notes"])
-    return None if has_vocals else Vocals(kind=VocalsKind.NONE, words=None, notes=[])
+    if has_vocals or music.get("provider") == IMPORTED:
+        return None
+    return Vocals(kind=VocalsKind.NONE, words=None, notes=[])
 
 
 def _show(line: formats.Line) -> TimedLine:

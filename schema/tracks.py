@@ -184,7 +184,7 @@ class Track(Node):
     @computed("music")
     @staticmethod
     def provider(root: Any) -> str | None:
-        """Who made the music, such as `local` or `fal`; null until the track is complete."""
+        """Who made the music, such as `local` or `fal`, or `upload` where you did; null until the track is complete."""
         return None if root.music is None else root.music.get("provider", "local")
 
     @computed("music")

@@ -1,6 +1,7 @@
 """Uploads: announcing a file, where to PUT it, whether it has arrived, and what became of it."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 import strawberry
@@ -58,6 +59,33 @@ class ReceivedPart:
 class UploadRejection:
     code: str
     message: str
+
+
+@strawberry.enum(description="What is in a file: sound alone, or moving pictures, with or without sound.")
+class MediaKind(StrEnum):
+    AUDIO = "AUDIO"
+    VIDEO = "VIDEO"
+
+
+@strawberry.type(description="What was found when all of the file was read, whatever it says of itself.")
+class UploadMedia:
+    kind: MediaKind
+    duration_seconds: float
+    container: str = strawberry.field(description="As FFmpeg calls it.")
+    audio_codec: str | None = strawberry.field(description="Null where there is no sound.")
+    sample_rate: int | None
+    channels: int | None
+    video_codec: str | None = strawberry.field(description="Null where there are no moving pictures.")
+    width: int | None
+    height: int | None
+    frames_per_second: float | None
+
+
+@strawberry.type(description="A picture from a video, as a JPEG.")
+class Thumbnail:
+    url: str
+    width: int
+    height: int
 
 
 @strawberry.type(description="A file that you bring. Links are fresh whenever you ask, and good for an hour.")
@@ -122,6 +150,21 @@ class MediaUpload(Node):
         if root.rejection_code is None:
             return None
         return UploadRejection(code=root.rejection_code, message=root.rejection_message)
+
+    @computed("media")
+    @staticmethod
+    def media(root: Any) -> UploadMedia | None:
+        """What is in the file; null until it is STORED, and for pictures."""
+        return None if root.media is None else _read_media(root.media)
+
+    @computed("thumbnails")
+    @staticmethod
+    def thumbnails(root: Any, info: Info) -> list[Thumbnail]:
+        """What a video looks like, the smallest picture first."""
+        return [
+            Thumbnail(url=info.context.link(one["key"]), width=one["width"], height=one["height"])
+            for one in root.thumbnails or ()
+        ]
 
     @computed("blob_key", "filename")
     @staticmethod
@@ -263,6 +306,22 @@ class UploadMutation:
         context: Context = info.context
         await upload_jobs.delete_upload(context.viewer, read_id("upload", id), context.blobs)
         return UploadDeleted(id=id)
+
+
+def _read_media(found: dict[str, Any]) -> UploadMedia:
+    sound, picture = found["sound"] or {}, found["picture"] or {}
+    return UploadMedia(
+        kind=MediaKind(found["kind"].upper()),
+        duration_seconds=found["duration_seconds"],
+        container=found["container"],
+        audio_codec=sound.get("codec"),
+        sample_rate=sound.get("sample_rate"),
+        channels=sound.get("channels"),
+        video_codec=picture.get("codec"),
+        width=picture.get("width"),
+        height=picture.get("height"),
+        frames_per_second=picture.get("frames_per_second"),
+    )
 
 
 def _sign(grant: Grant, context: Context) -> PutLink:

@@ -230,6 +230,12 @@ class SubjectGone(JobFailed):
     code = "SUBJECT_GONE"
 
 
+class UploadGone(JobFailed):
+    """The upload was deleted before it was read; bring the file again."""
+
+    code = "UPLOAD_GONE"
+
+
 class JobStopped(LibrettoError):
     """The job must stop."""
 

@@ -39,7 +39,7 @@ TRACKS = Allowance("tracks.create", 5, 60)
 WEBHOOK_SENDS = Allowance("webhooks.send", 10, 60)  # tests and replays, which anybody may have sent anywhere
 TRACKS_OF_PRO = Allowance("tracks.create.pro", 15, 60)  # besides those of everybody: 20 in all
 
-OF_EVERYBODY = (COVER_SAVES, SERIES, TRACKS)
+OF_EVERYBODY = (COVER_SAVES, SERIES, UPLOADS, ANALYSES, WEBHOOK_SENDS, TRACKS)  # tracks last: some have more
 
 # KEYS[1]: the times in µs by Redis' clock, which all processes share, the newest first; ARGV: count, stretch in µs,
 # 1 to count one more. Answers with how long to wait, how many are left, and when the next one comes back; what is
@@ -230,7 +230,8 @@ async def list_standings(user_id: UUID) -> list[Standing]:
         return []
     extra = (TRACKS_OF_PRO,) if await users.is_pro(user_id) else ()
     standings = await asyncio.gather(*(purse.ask(one, user_id) for one in (*OF_EVERYBODY, *extra)))
-    return [*standings[:2], _add_up(standings[2:])]
+    last = len(OF_EVERYBODY) - 1
+    return [*standings[:last], _add_up(standings[last:])]
 
 
 def list_limits(*, is_pro: bool) -> list[tuple[Allowance, int]]:

@@ -1,5 +1,6 @@
 """Analyses: what was heard in a track, one row for each, filled part by part while its job goes on."""
 
+import re
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from storage.rows import Row
 Part = Literal["waveforms", "song", "pitch"]
 SUPERSEDED = "The track was deleted, or another job listens to it now"
 PARTS: tuple[Part, ...] = ("waveforms", "song", "pitch")
+_KEY = re.compile("analyses/([0-9a-f]{32})/")
 
 
 class PitchNetwork(StrEnum):
@@ -108,6 +110,6 @@ async def find_owned_keys(keys: Collection[str]) -> set[str]:
     rows = await database.read(
         "SELECT jsonb_path_query(waveforms::jsonb, '$[*].*') #>> '{}' AS key FROM analyses WHERE track_id = ANY($1)"
         " UNION ALL SELECT pitch::jsonb ->> 'contour' FROM analyses WHERE track_id = ANY($1)",
-        list({UUID(key.split("/")[1]) for key in keys}),
+        list({UUID(hex=found[1]) for key in keys if (found := _KEY.match(key))}),
     )
     return {row["key"] for row in rows if row["key"] is not None}

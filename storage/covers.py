@@ -1,5 +1,6 @@
 """Covers: the pictures of a track, one row for each visual version, and those that people drew for it and saved."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from storage.rows import Row, new_id
 from storage.webhooks.facts import TELL_OF_COVERS
 
 MOST_SAVED, MOST_SAVED_BYTES = 500, 200 << 20  # of one person
+_KEY = re.compile("covers/([0-9a-f]{32})/")
 
 
 class Cover(Row):
@@ -222,7 +224,7 @@ async def find_owned_keys(keys: Collection[str]) -> set[str]:
         "SELECT unnest(ARRAY[svg_key, square_key, portrait_key, landscape_key]) AS key FROM covers"
         " WHERE track_id = ANY($1) UNION ALL SELECT unnest(ARRAY[svg_key, square_key, portrait_key, landscape_key])"
         " FROM saved_covers WHERE track_id = ANY($1)",
-        list({UUID(key.split("/")[1]) for key in keys}),
+        list({UUID(hex=found[1]) for key in keys if (found := _KEY.match(key))}),
     )
     return {row["key"] for row in rows if row["key"] is not None}
 

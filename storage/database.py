@@ -34,6 +34,7 @@ ROW_MODULES = (
     "storage.reports",
     "storage.audits",
     "storage.analyses",
+    "storage.attestations",
 )
 LOST = (
     OSError,

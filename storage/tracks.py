@@ -20,6 +20,7 @@ from storage.rows import Row
 VISIBILITIES = ("PRIVATE", "UNLISTED", "PUBLIC")  # each lets more people in than the one before
 SHARED_TO = VISIBILITIES[1:]
 MAX_SLUG = 32
+IMPORTED = "upload"  # the provider of what its owner recorded
 
 
 class Track(Row):
@@ -130,9 +131,14 @@ async def step_visual_version(track_id: UUID, following: int) -> bool:
     return bool(stepped)
 
 
-async def keep_music(track_id: UUID, music: dict[str, object]) -> None:
-    """Write what the composer knows of the song, in the transaction that completes its job."""
-    await database.fetch("UPDATE tracks SET music = $2 WHERE id = $1", track_id, orjson.dumps(music).decode())
+async def keep_music(track_id: UUID, music: dict[str, object], *, duration_seconds: float | None = None) -> None:
+    """Write what is known of the song, and its length where that was not chosen, as its job completes."""
+    await database.fetch(
+        "UPDATE tracks SET music = $2, duration_seconds = coalesce($3, duration_seconds) WHERE id = $1",
+        track_id,
+        orjson.dumps(music).decode(),
+        duration_seconds,
+    )
 
 
 async def update_track(

@@ -49,7 +49,7 @@ COUNT = """
 WITH made AS (
     SELECT tracks.*, styles.user_id AS style_owner, NOT series.is_default AS was_begun
     FROM tracks LEFT JOIN styles ON styles.id = style_id LEFT JOIN series ON series.id = series_id
-    WHERE tracks.user_id = $1 AND status = 'COMPLETE'
+    WHERE tracks.user_id = $1 AND status = 'COMPLETE' AND music ->> 'provider' IS DISTINCT FROM 'upload'
 )
 SELECT to_json(now())#>>'{}' AS now, count(*) AS tracks, count(DISTINCT style_id) AS styles,
     count(*) FILTER (WHERE style_owner IS NOT NULL) AS own,

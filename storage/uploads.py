@@ -10,6 +10,7 @@ What is on its way and what is stored counts for the quota, and only that: there
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -43,7 +44,10 @@ class UploadStatus(StrEnum):
 
 
 class Upload(Row):
-    """A file that somebody brings; later work refers to it once it is STORED, and reads it under its `blob_key`."""
+    """A file that somebody brings; later work refers to it once it is STORED, and reads it under its `blob_key`.
+
+    `media` is what was found in audio and video, null for pictures and for what was stored before anybody looked.
+    """
 
     user_id = fields.UUIDField()
     job_id: UUID | None = fields.UUIDField(null=True)
@@ -56,6 +60,8 @@ class Upload(Row):
     part_token: str | None = fields.TextField(null=True)
     received: fields.Field[list[dict[str, Any]] | None] = fields.JSONField(null=True)
     blob_key = fields.CharField(max_length=512, null=True)
+    media: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)
+    thumbnails: fields.Field[list[dict[str, Any]] | None] = fields.JSONField(null=True)
     rejection_code = fields.CharField(max_length=40, null=True)
     rejection_message = fields.CharField(max_length=255, null=True)
     expires_at: datetime = fields.DatetimeField()
@@ -70,6 +76,16 @@ class Upload(Row):
             CheckConstraint(check="(status = 'STORED') = (blob_key IS NOT NULL)", name="uploads_stored_have_bytes"),
             CheckConstraint(check="size_bytes > 0", name="uploads_size_positive"),
         )
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is kept of a file: the file itself, what was found in it, and the pictures taken from it."""
+
+    blob_key: str
+    sha256: str
+    media: dict[str, Any] | None
+    thumbnails: list[dict[str, Any]]
 
 
 def arrival_of(upload: Any) -> str:
@@ -144,9 +160,16 @@ async def get_checked_upload(upload_id: UUID | None, job_id: UUID) -> Upload:
     return upload
 
 
-async def store_upload(upload: Upload, blob_key: str, sha256: str) -> None:
+async def store_upload(upload: Upload, stored: Stored) -> None:
     """End the check well, in the transaction that completes its job."""
-    await _end_check(upload, "status = 'STORED', blob_key = $3, sha256 = $4", blob_key, sha256)
+    await _end_check(
+        upload,
+        "status = 'STORED', blob_key = $3, sha256 = $4, media = $5, thumbnails = $6",
+        stored.blob_key,
+        stored.sha256,
+        None if stored.media is None else orjson.dumps(stored.media).decode(),
+        orjson.dumps(stored.thumbnails).decode(),
+    )
 
 
 async def reject_upload(upload: Upload, code: str, message: str) -> None:
@@ -179,8 +202,13 @@ async def find_owned_keys(keys: Collection[str]) -> set[str]:
     """Those of these blobs that an upload keeps, or that belong to one on its way."""
     upload_ids = {key: UUID(hex=found[1]) for key in keys if (found := _KEY.match(key))}
     rows = await database.read(
-        "SELECT id, blob_key FROM uploads WHERE id = ANY($1) AND status IN ('PENDING', 'CHECKING', 'STORED')",
+        "SELECT id, blob_key, ARRAY(SELECT jsonb_path_query(thumbnails::jsonb, '$[*].key') #>> '{}') AS pictures"
+        " FROM uploads WHERE id = ANY($1) AND status IN ('PENDING', 'CHECKING', 'STORED')",
         list(upload_ids.values()),
     )
-    kept = {row["id"]: row["blob_key"] for row in rows}
-    return {key for key, upload_id in upload_ids.items() if upload_id in kept and kept[upload_id] in (None, key)}
+    kept = {row["id"]: (row["blob_key"], *row["pictures"]) for row in rows}
+    return {
+        key
+        for key, upload_id in upload_ids.items()
+        if upload_id in kept and (kept[upload_id][0] is None or key in kept[upload_id])
+    }

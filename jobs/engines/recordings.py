@@ -9,7 +9,7 @@ import numpy as np
 from av.container import InputContainer
 
 from jobs.engines.media import check_sound, find_audio, open_media
-from jobs.engines.music.finish import Finished, OnMixed, Progress, finish_mix
+from jobs.engines.music.finish import Finished, Imported, OnMixed, Progress, finish_mix, import_mix
 from jobs.engines.music.loudness import SAMPLE_RATE, SILENCE_LUFS, Signal, integrated_lufs, segment_energies
 from jobs.engines.run import EngineRefused, Report
 
@@ -20,15 +20,30 @@ _DECODED = 0.3  # share of the work, as measured
 def finish_recording(path: Path, folder: Path, report: Report, on_mixed: OnMixed | None = None) -> Finished:
     """The files of the song in the folder; refuses what is no audio, too long, or silent."""
     progress = Progress(report)
-    progress.move(0.0, "decoding")
-    mix = decode_stereo(path, lambda fraction: progress.move(fraction * _DECODED, "decoding"))
-    if integrated_lufs(segment_energies(mix, progress.beat)) <= SILENCE_LUFS:
-        raise EngineRefused("SILENT", "There is nothing to be heard in it")
+    mix = _decode_audible(path, progress)
     if on_mixed is not None:
         on_mixed(mix, None)
     finished = finish_mix(mix, folder, progress.after(_DECODED))
     progress.move(1.0, "encoding")
     return finished
+
+
+def import_recording(path: Path, folder: Path, report: Report, on_mixed: OnMixed) -> Imported:
+    """The same of a song that somebody mastered: its sound is not touched."""
+    progress = Progress(report)
+    mix = _decode_audible(path, progress)
+    on_mixed(mix, None)
+    imported = import_mix(mix, folder, progress.after(_DECODED))
+    progress.move(1.0, "encoding")
+    return imported
+
+
+def _decode_audible(path: Path, progress: Progress) -> Signal:
+    progress.move(0.0, "decoding")
+    mix = decode_stereo(path, lambda fraction: progress.move(fraction * _DECODED, "decoding"))
+    if integrated_lufs(segment_energies(mix, progress.beat)) <= SILENCE_LUFS:
+        raise EngineRefused("SILENT", "There is nothing to be heard in it")
+    return mix
 
 
 def decode_stereo(path: Path, report: Callable[[float], None]) -> Signal:

@@ -11,9 +11,10 @@ from jobs.engines.covers import CROPS, Contour, CoverPlan, contour_of, draw_cove
 from jobs.engines.covers.contour import LEVELS
 from jobs.engines.music import Finished, Song, SongPlan, render_song
 from jobs.engines.music.compose import list_beats, list_chords, list_sections
+from jobs.engines.music.finish import Imported
 from jobs.engines.music.loudness import SAMPLE_RATE, Signal
 from jobs.engines.music.score import Score
-from jobs.engines.recordings import finish_recording
+from jobs.engines.recordings import finish_recording, import_recording
 from jobs.engines.run import Report
 
 SONG_SHARE = 0.9  # of the work, the rest is the cover
@@ -45,6 +46,15 @@ class FinishedTrack:
     contour: Contour
 
 
+@dataclass(frozen=True)
+class ImportedTrack:
+    """The files of one track that its owner recorded."""
+
+    song: Imported
+    cover: MadeCover
+    contour: Contour
+
+
 def make_track(song: SongPlan, cover: CoverPlan, folder: Path, report: Report) -> MadeTrack:
     """Render the song and draw its cover."""
     painter = _Painter(cover, folder)
@@ -57,6 +67,13 @@ def finish_track(recording: Path, cover: CoverPlan, folder: Path, report: Report
     painter = _Painter(cover, folder)
     finished = finish_recording(recording, folder, _before_cover(report), painter.start)
     return FinishedTrack(finished, *painter.finish(report))
+
+
+def import_track(recording: Path, cover: CoverPlan, folder: Path, report: Report) -> ImportedTrack:
+    """Make of somebody's own recording what is kept of a song, and draw its cover."""
+    painter = _Painter(cover, folder)
+    imported = import_recording(recording, folder, _before_cover(report), painter.start)
+    return ImportedTrack(imported, *painter.finish(report))
 
 
 def _before_cover(report: Report) -> Report:

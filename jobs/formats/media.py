@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 SNIFFED_BYTES = 64 << 10  # as much as a browser or libmagic looks at
 MP3_RATES = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, -1)
+MPEG_2_RATES = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, -1)
 QUICKTIME_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}  # what old files begin with
 STILL_BRANDS = {b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"jp2 ", b"jpx "}
 
@@ -27,7 +28,7 @@ class MediaKind:
 
 
 KINDS = (
-    MediaKind("audio/mpeg", ("mp3", "mp2", "mpga"), ("mp3",), ("audio/mp3", "audio/x-mp3", "audio/x-mpeg")),
+    MediaKind("audio/mpeg", ("mp3", "mpga"), ("mp3",), ("audio/mp3", "audio/x-mp3", "audio/x-mpeg")),
     MediaKind("audio/mp4", ("m4a", "m4b", "mp4"), ("mp4",), ("audio/m4a", "audio/x-m4a", "audio/aacp")),
     MediaKind("audio/aac", ("aac",), ("adts",), ("audio/x-aac",)),
     MediaKind("audio/wav", ("wav", "wave"), ("wav",), ("audio/x-wav", "audio/wave", "audio/vnd.wave")),
@@ -97,7 +98,7 @@ def _is_ebml(document: bytes) -> Callable[[bytes], bool]:
 
 def _is_ogg(codec: bytes | None) -> Callable[[bytes], bool]:
     """An Ogg page whose first packet is of this codec, or of any that we know."""
-    known = (codec,) if codec else (b"\x01vorbis", b"\x7fFLAC", b"Speex   ")
+    known = (codec,) if codec else (b"\x01vorbis", b"\x7fFLAC")
 
     def is_like(head: bytes) -> bool:
         if not head.startswith(b"OggS\x00") or len(head) < 28:
@@ -135,25 +136,15 @@ def _is_mp3(head: bytes) -> bool:
 
 
 def _measure_mp3_frame(head: bytes) -> int | None:
-    """The length of a frame of MPEG audio, by its header; None when it is none."""
+    """The length of a frame of MPEG audio, layer III, by its header; None when it is none."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     version, layer, rate, frequency = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2] >> 4, head[2] >> 2 & 3
-    if version == 1 or layer not in (1, 2) or rate in (0, 15) or frequency == 3:
+    if version == 1 or layer != 1 or rate in (0, 15) or frequency == 3:
         return None
     hertz = (44100, 48000, 32000)[frequency] >> {3: 0, 2: 1, 0: 2}[version]
-    return _frame_samples(version, layer) // 8 * _kilobits(version, layer, rate) * 1000 // hertz + (head[2] >> 1 & 1)
-
-
-def _frame_samples(version: int, layer: int) -> int:
-    return 576 if layer == 1 and version != 3 else 1152
-
-
-def _kilobits(version: int, layer: int, rate: int) -> int:
-    if version != 3:
-        return (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)[rate]
-    layer_two = (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)
-    return MP3_RATES[rate] if layer == 1 else layer_two[rate]
+    samples, kilobits = (1152, MP3_RATES[rate]) if version == 3 else (576, MPEG_2_RATES[rate])
+    return samples // 8 * kilobits * 1000 // hertz + (head[2] >> 1 & 1)
 
 
 def _is_adts(head: bytes) -> bool:

@@ -78,7 +78,7 @@ class Share:
     @property
     def summary(self) -> str:
         """One sentence for previews."""
-        return f"By {self.artist}: {self.prompt}"
+        return f"By {self.artist}: {self.prompt}" if self.prompt else f"By {self.artist}"
 
 
 class Shares:

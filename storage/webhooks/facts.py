@@ -32,7 +32,7 @@ told AS ({_WRITE}
 FROM (
     SELECT user_id, subject_id AS track_id, md5(id::text || version)::uuid AS event_id,
         CASE state {_TYPE_OF_STATE} END AS type,
-        CASE WHEN state = 'COMPLETE' AND kind = 'tracks.render' THEN subject_id END AS completes,
+        CASE WHEN state = 'COMPLETE' AND kind IN ('tracks.render', 'tracks.import') THEN subject_id END AS completes,
         jsonb_build_object('jobId', 'job_' || replace(id::text, '-', ''), 'kind', kind,
             'errorCode', CASE state WHEN 'FAILED' THEN error_code END) AS facts
     FROM moved

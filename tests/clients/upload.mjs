@@ -10,8 +10,10 @@ const ask = async (query, variables) => {
 const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 const UPLOAD = "id status fileUrl sha256 method parts { number offsetBytes sizeBytes url } receivedParts { number }";
 
-const head = Uint8Array.from("RIFF....WAVE", (character) => character.charCodeAt(0));
-const file = new Blob([head, new Uint8Array(20 * 2 ** 20).fill(7)]);
+const BYTES = 20 * 2 ** 20;
+const format = new Blob([Uint32Array.of(16), Uint16Array.of(1, 2), Uint32Array.of(48000, 192000), Uint16Array.of(4, 16)]);
+const head = ["RIFF", Uint32Array.of(BYTES + 36), "WAVEfmt ", format, "data", Uint32Array.of(BYTES)];
+const file = new Blob([...head, new Uint8Array(BYTES).fill(7)]);
 const sha256 = hex(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
 const send = (upload, part, signal) =>
   fetch(part.url, {

@@ -24,9 +24,12 @@ async def test_sweep_takes_orphans_and_spares_what_rows_point_at(
     await person.wait_until(created["job"]["id"], "COMPLETE")
     orphan = attempt_key(new_id(), 1, "mix.m4a")
     await resources.blobs.put(orphan, b"of an attempt that lost its lease", "audio/mp4")
+    foreign = [f"{folder}/{name}" for folder in ("covers", "analyses", "uploads") for name in ("a.png", "b/c.png")]
+    for key in foreign:
+        await resources.blobs.put(key, b"of nobody", "image/png")
     assert await sweep(resources.blobs, age=timedelta(hours=1)) == 0
-    assert await sweep(resources.blobs, age=timedelta(0)) >= 1
-    assert await resources.blobs.stat(orphan) is None
+    assert await sweep(resources.blobs, age=timedelta(0)) >= 1 + len(foreign)
+    assert [await resources.blobs.stat(key) for key in (orphan, *foreign)] == [None] * 7
     track = (await person.get(AUDIO, id=created["track"]["id"]))["track"]
     for url in (track["audio"]["url"], track["cover"]["svgUrl"]):
         assert (await studio.client.get(url)).status_code == 200

@@ -10,7 +10,8 @@ from tests.studio import Person, until
 
 UPLOAD = """id status filename mimeType sizeBytes sha256 method url headers fileUrl
   parts { number offsetBytes sizeBytes url } receivedParts { number sizeBytes etag }
-  rejection { code message } createdAt expiresAt job { id state upload { id } }"""
+  media { kind durationSeconds container audioCodec sampleRate channels videoCodec width height framesPerSecond }
+  thumbnails { url width height } rejection { code message } createdAt expiresAt job { id state upload { id } }"""
 FAILURE = """... on ValidationFailed { fields { field message } } ... on QuotaExceeded { requiredBytes availableBytes }
   ... on RateLimited { retryAfterSeconds } ... on Failure { code message }"""
 CREATE = f"""mutation ($input: CreateUploadInput!) {{ createUpload(input: $input) {{ __typename
@@ -75,7 +76,7 @@ async def see_through(person: Person, upload: Any) -> Any:
         found = await find(person, upload)
         return found if found["status"] not in ("PENDING", "CHECKING") else None
 
-    return await until(ended, "the upload is looked at")
+    return await until(ended, "the upload is looked at", 90)  # a hundred may be before it
 
 
 async def bring(person: Person, client: httpx.AsyncClient, body: bytes = SONG, **given: Any) -> Any:

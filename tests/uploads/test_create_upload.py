@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 from collections import Counter
 from typing import Any
 
@@ -18,7 +19,8 @@ from tests.uploads.bringing import CANCEL, CREATE, SONG, announce, bring, create
 
 MIB = 1 << 20
 MAX_BYTES = 200 * MIB
-WAV = b"RIFF\xff\xff\xff\xffWAVE".ljust(MIB, b"\x01")
+HEAD = b"RIFF\xff\xff\xff\xffWAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 2, 48_000, 192_000, 4, 16)
+WAV = (HEAD + b"data" + struct.pack("<I", MAX_BYTES - len(HEAD) - 8)).ljust(MIB, b"\x01")
 
 
 @pytest.fixture

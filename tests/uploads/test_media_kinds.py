@@ -96,6 +96,8 @@ def test_every_kind_is_known_by_what_encoders_write(kind: MediaKind) -> None:
         (b"#!/bin/sh", None),
         (b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\n", None),
         (b"GIF89a" + bytes(20), None),
+        ((b"\xff\xfd\x90\x00" + bytes(518)) * 3, None),  # layer II
+        (b"OggS\x00" + bytes(21) + b"\x01\x50Speex   ", None),
         (b"\x1f\x8b\x08" + bytes(20), None),
     ],
 )

@@ -33,6 +33,17 @@ class Finished:
     true_peak_dbtp: float
 
 
+@dataclass(frozen=True)
+class Imported:
+    """The files of a song that is kept as it sounds, and how loud it is."""
+
+    mix: Path
+    peaks: Path
+    duration_seconds: float
+    lufs: float
+    true_peak_dbtp: float
+
+
 class Progress:
     """Remembers where the work stands, so that a wait can say it again."""
 
@@ -65,6 +76,21 @@ def finish_mix(mix: Signal, folder: Path, progress: Progress, title: str = "") -
     write_peaks(peaks, mix, SAMPLE_RATE)
     progress.beat()
     return Finished(m4a, wav, peaks, mix.shape[1] / SAMPLE_RATE, round(lufs, 2), round(peak_dbtp, 2))
+
+
+def import_mix(mix: Signal, folder: Path, progress: Progress) -> Imported:
+    """Write what is played and drawn of a mix, stereo at our rate, as it is: its owner has chosen its sound."""
+    progress.move(0.0, "encoding")
+    m4a, peaks, samples = folder / "mix.m4a", folder / "peaks.json", mix.shape[1]
+    with BackgroundM4a(m4a, bits_per_second=_BITS_PER_SECOND, channels=2, beat=progress.beat, tags={}) as encoder:
+        for start in range(0, samples, BLOCK):
+            encoder.write(mix[:, start : start + BLOCK])
+            progress.move(min(start + BLOCK, samples) / samples * 0.95, "encoding")
+        lufs = integrated_lufs(segment_energies(mix, progress.beat))
+        peak_dbtp = true_peak_dbtp(mix, progress.beat)
+    write_peaks(peaks, mix, SAMPLE_RATE)
+    progress.beat()
+    return Imported(m4a, peaks, samples / SAMPLE_RATE, round(lufs, 2), round(peak_dbtp, 2))
 
 
 def _master_mix(mix: Signal, progress: Progress) -> None:
