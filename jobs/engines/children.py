@@ -17,7 +17,16 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-PRELOADED = ("numpy", "av", "pydantic", "structlog", "jobs.engines.run", "jobs.engines.music", "jobs.engines.covers")
+PRELOADED = (
+    "numpy",
+    "av",
+    "pydantic",
+    "structlog",
+    "jobs.engines.run",
+    "jobs.engines.music",
+    "jobs.engines.covers",
+    "jobs.engines.films",
+)
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 READY = b"!"
 STARTED = struct.Struct("!i")  # the child's pid, or minus the errno of the fork
