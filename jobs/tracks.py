@@ -40,7 +40,7 @@ from storage.blobs import attempt_key
 from storage.covers import keep_cover
 from storage.jobs import JobState
 from storage.lifecycle import State
-from storage.lyrics import TimedLyrics
+from storage.lyrics import COMPOSER, TimedLyrics
 from storage.rows import new_id
 from storage.tracks import Track
 
@@ -339,4 +339,6 @@ def _lyrics_of(song: Song, lease: jobs.Lease) -> TimedLyrics:
     lines = [
         [[word.text, word.start_seconds, word.end_seconds, 1.0] for word in line.words] for line in song.vocals.lines
     ]
-    return TimedLyrics(user_id=lease.user_id, track_id=lease.subject_id, source="COMPOSED", engine="local", lines=lines)
+    return TimedLyrics(
+        user_id=lease.user_id, track_id=lease.subject_id, source="COMPOSED", engine=COMPOSER, lines=lines
+    )

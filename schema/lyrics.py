@@ -186,7 +186,8 @@ class LyricsShifted:
 class AlignLyricsInput:
     track_id: strawberry.ID
     text: str | None = strawberry.field(
-        default=None, description="The words; without them those of the track, and without those whatever is heard."
+        default=None,
+        description="The words; else those of the track, unless we sang them; else whatever is heard.",
     )
     language: str | None = strawberry.field(default=None, description="Such as `en`; found out where it is left out.")
     idempotency_key: str | None = None

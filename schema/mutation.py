@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from inspect import getdoc
 from typing import Any, ParamSpec, TypeVar
 
 import strawberry
@@ -28,7 +29,7 @@ def mutation(resolver: Callable[P, Awaitable[T]]) -> Any:
                 note_refusal(refusal)
             return failure_of(refusal)
 
-    return strawberry.mutation(resolver=guarded, description=resolver.__doc__)
+    return strawberry.mutation(resolver=guarded, description=getdoc(resolver))
 
 
 def check_title(title: str) -> str:

@@ -39,7 +39,7 @@ TRACKS = Allowance("tracks.create", 5, 60)
 WEBHOOK_SENDS = Allowance("webhooks.send", 10, 60)  # tests and replays, which anybody may have sent anywhere
 TRACKS_OF_PRO = Allowance("tracks.create.pro", 15, 60)  # besides those of everybody: 20 in all
 
-OF_EVERYBODY = (COVER_SAVES, SERIES, UPLOADS, ANALYSES, WEBHOOK_SENDS, TRACKS)  # tracks last: some have more
+OF_EVERYBODY = (ANALYSES, COVER_SAVES, LYRICS, SERIES, UPLOADS, WEBHOOK_SENDS, TRACKS)  # the last is added to by plans
 
 # KEYS[1]: the times in µs by Redis' clock, which all processes share, the newest first; ARGV: count, stretch in µs,
 # 1 to count one more. Answers with how long to wait, how many are left, and when the next one comes back; what is

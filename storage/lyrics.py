@@ -13,6 +13,7 @@ from storage import database
 from storage.access import Viewer
 from storage.rows import Row, new_id
 
+COMPOSER = "local"  # the engine of words that were not looked for, as it sang them
 KeptLines = list[list[list[Any]]]  # of each line its words, each as text, start, end and confidence
 
 KEEP = """
@@ -92,6 +93,11 @@ async def keep_lyrics(lyrics: TimedLyrics) -> None:
         orjson.dumps(lyrics.lines).decode(),
         lyrics.is_from_cache,
     )
+
+
+async def are_sung(track_id: UUID) -> bool:
+    """Whether a track has the times of words that our own composer sang, and so knows exactly."""
+    return await TimedLyrics.exists(track_id=track_id, engine=COMPOSER)
 
 
 async def get_own_lyrics(viewer: Viewer, track_id: UUID) -> TimedLyrics:

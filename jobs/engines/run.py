@@ -204,12 +204,13 @@ def _follow(child: Child, watch: _Watch) -> tuple[bytes, bytes] | None:
     lines = _Lines(child)
     while True:
         waiting.poll(watch.wait_seconds() * 1000)
-        for line in lines.read(until_empty=child.has_ended()):
+        has_ended = child.has_ended()  # asked once: what it says while we tell its progress is read in the next turn
+        for line in lines.read(until_empty=has_ended):
             if line[:1] != PROGRESS:
                 watch.finish()
                 return line[:1], line[1:]
             watch.note(*_parse(_PROGRESS, line[1:]))
-        if child.silent or child.has_ended():
+        if child.silent or has_ended:
             return None
         watch.tick()
 

@@ -92,6 +92,8 @@ async def request_lyrics(viewer: Viewer, wish: LyricsWish, *, idempotency_key: s
         raise ValidationFailed(problems)
     if track.status != State.COMPLETE:
         raise Conflict("The track is not complete, so there is nothing to listen to")
+    if wish.text is None and await lyrics.are_sung(track.id):
+        raise Conflict("Its words have exact times, as we sang them; give a text to find other words")
     claim = track.user_id, "alignLyrics", idempotency_key or "", asdict(wish)
     if idempotency_key is not None and (first_id := await idempotency.find_answer(*claim)):
         return await _read_job(first_id)

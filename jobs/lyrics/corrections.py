@@ -38,6 +38,8 @@ async def correct_line(viewer: Viewer, track_id: UUID, correction: Correction) -
 def correct(lines: Sequence[Line], correction: Correction, offset: float, duration: float) -> list[Line]:
     """The lines with one of them as it should be; ValidationFailed where that cannot be."""
     index = correction.line_index
+    if (correction.text, correction.start_seconds, correction.end_seconds) == (None, None, None):
+        raise ValidationFailed({"text": "Say what changes: the text, the start or the end"})
     if not 0 <= index < len(lines):
         raise ValidationFailed({"lineIndex": f"There are {len(lines)} lines, from 0 on"})
     old = lines[index]

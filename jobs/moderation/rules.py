@@ -18,7 +18,7 @@ NAMED = rf"(?P<known>{KNOWN})\b"
 SOMEBODY = r"(?P<name>[^\W\d_][\w.'-]*(?: [^\W\d_][\w.'-]*){1,2})"
 CHILDREN = r"(?:child|children|kids?|schoolgirls?|schoolboys?|toddlers?|preteens?|little (?:girl|boy)s?|minors)"
 YEARS_OLD = r"(?:[1-9]|1[0-7])[ -]?(?:years?|yrs?)[ -]?old"
-SEXUAL = r"(?:sexual|sexy|sexually|erotic|porn\w*|lewd|horny|nude)"
+SEXUAL = r"(?:sexual|sexy|sexually|erotic|porn\w*|lewd|horny|nude|naked)"
 PEOPLE = (
     r"(?:jews?|muslims?|christians?|gays?|lesbians?|queers?|trans(?:gender)? people|immigrants|migrants|refugees"
     r"|foreigners|blacks|black people|white people|arabs|asians|mexicans|roma|gypsies|disabled people)"
@@ -109,7 +109,7 @@ HARM = (
     Rule(
         Breach.MINORS,
         "Nothing sexual about children",
-        ("sex", "erotic", "porn", "lewd", "horny", "nude", "loli", "shota"),
+        ("sex", "erotic", "porn", "lewd", "horny", "nude", "naked", "loli", "shota"),
         _read(
             rf"\b{SEXUAL} (?:(?!for |and |not |no |with |music |party )[\w'-]+ )?{CHILDREN}\b"
             rf"(?! (?:abuse|assault|trafficking|exploitation|education))"

@@ -70,6 +70,16 @@ def test_answer_comes_back_in_its_own_types(tmp_path: Path) -> None:
     assert made == engines.Made(tmp_path, [0.5, 1.25], {"SQUARE": tmp_path / "square.png"}, None)
 
 
+def test_answer_of_a_child_that_ends_while_its_progress_is_told_is_not_lost(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+
+    def report_slowly(fraction: float, stage: str) -> None:
+        if stage == "ending":
+            wait_until(lambda: not is_alive(int(pid_file.read_text())))
+
+    assert run_engine(engines.tell_pid_and_end, pid_file, report=report_slowly, limits=LIMITS) == 7
+
+
 def test_progress_comes_in_order_and_its_end_is_never_lost(tmp_path: Path) -> None:
     heard: list[tuple[float, str]] = []
     run_engine(engines.make_song, tmp_path, [], report=lambda *told: heard.append(told), limits=LIMITS)

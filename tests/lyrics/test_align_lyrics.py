@@ -299,6 +299,7 @@ async def test_a_line_is_put_right_and_its_words_stay_in_it(singer: Person, time
         (-1, {"text": "x"}, "lineIndex"),
         (0, {"text": "\u200b \n"}, "text"),
         (0, {"text": "la " * 400}, "text"),
+        (0, {}, "text"),
     ],
 )
 async def test_a_correction_that_cannot_be_changes_nothing(

@@ -11,7 +11,7 @@ from server.doctor.findings import Level
 from server.settings import Settings
 from tests.studio import Person, Studio
 
-SUNG = """query ($id: ID!) { track(id: $id) { status hasVocals lyrics durationSeconds stems { name url } midi { url }
+SUNG = """query ($id: ID!) { track(id: $id) { id status hasVocals lyrics durationSeconds stems { name url } midi { url }
   vocals { kind words notes } timedLyrics { source lines { text startSeconds endSeconds
     words { text startSeconds endSeconds confidence } } } } }"""
 LYRICS = "[verse]\nOver the water we go\n[chorus]\nSlowly, slowly home"
@@ -31,10 +31,18 @@ asyncio.run(main())
 """
 
 
+ALIGN = """mutation ($input: AlignLyricsInput!) { alignLyrics(input: $input) { __typename
+  ... on Failure { code message } } }"""
+
+
 async def finish(person: Person, **given: Any) -> Any:
     created = await person.create_track(**given)
     await person.wait_until(created["job"]["id"], "COMPLETE")
-    return (await person.get(SUNG, id=created["track"]["id"]))["track"]
+    return await read(person, created["track"]["id"])
+
+
+async def read(person: Person, track_id: str) -> Any:
+    return (await person.get(SUNG, id=track_id))["track"]
 
 
 async def test_given_lyrics_are_sung_and_every_word_has_its_time(studio: Studio, person: Person) -> None:
@@ -62,6 +70,15 @@ async def test_without_lyrics_the_words_that_are_sung_can_be_read(person: Person
     assert track["timedLyrics"]["lines"]
 
 
+async def test_exact_times_do_not_give_way_to_found_ones_unless_other_words_are_given(person: Person) -> None:
+    track = await finish(person, hasVocals=True, lyrics=LYRICS, durationSeconds=20)
+    refused = (await person.get(ALIGN, input={"trackId": track["id"]}))["alignLyrics"]
+    assert (refused["code"], "exact times" in refused["message"]) == ("CONFLICT", True)
+    assert (await read(person, track["id"]))["timedLyrics"] == track["timedLyrics"]
+    asked = (await person.get(ALIGN, input={"trackId": track["id"], "text": "Other words"}))["alignLyrics"]
+    assert asked["__typename"] == "LyricsRequested"
+
+
 async def test_an_instrumental_track_has_nobody_who_sings(person: Person) -> None:
     track = await finish(person, lyrics=LYRICS)
     assert track["vocals"] == {"kind": "NONE", "words": None, "notes": []}
@@ -71,7 +88,7 @@ async def test_an_instrumental_track_has_nobody_who_sings(person: Person) -> Non
 
 async def test_before_it_is_made_nothing_is_said_of_its_voice(person: Person) -> None:
     created = await person.create_track(hasVocals=True, durationSeconds=600)
-    track = (await person.get(SUNG, id=created["track"]["id"]))["track"]
+    track = await read(person, created["track"]["id"])
     await person.get("mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=created["job"]["id"])
     assert track["status"] != "COMPLETE"
     assert (track["vocals"], track["timedLyrics"]) == (None, None)

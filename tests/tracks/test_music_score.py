@@ -136,6 +136,21 @@ def test_tempo_and_key_words_are_obeyed() -> None:
     assert score_of("slow pop").grid.tempo_bpm < score_of("fast pop").grid.tempo_bpm
 
 
+@pytest.mark.parametrize(
+    ("prompt", "key", "mode"),
+    [
+        ("pop in F# Minor, 92 bpm", "F#", "minor"),
+        ("a C lydian pop tune", "C", "lydian"),
+        ("pop, Bb Dorian", "Bb", "dorian"),
+        ("pop in F-sharp minor", "F#", "minor"),
+        ("pop, E FLAT MAJOR", "Eb", "major"),
+    ],
+)
+def test_keys_are_read_however_people_write_them(prompt: str, key: str, mode: str) -> None:
+    score = score_of(prompt)
+    assert (score.key, score.mode) == (key, mode)
+
+
 def test_words_for_mood_and_instruments_are_obeyed() -> None:
     assert score_of("sad lofi", style="lofi").mode == "dorian"
     assert score_of("happy synthwave", style="synthwave").mode == "major"

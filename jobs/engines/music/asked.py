@@ -8,8 +8,10 @@ from jobs.engines.music.theory import key_number
 from jobs.engines.music.vocabulary import ERA_KITS, FORM_WORDS, INSTRUMENTS, MOODS, PARTS, Mood
 
 _BPM = re.compile(r"\b(\d{2,3}(?:\.\d)?) ?(?:bpm|beats per minute)\b")
+_SIGN = r"[ -]?(?i:sharp|flat)|#|♯|b|♭"
 _KEY = re.compile(
-    r"\b([A-Ga-g])( ?sharp|#|♯| ?flat|b|♭)?[ -](major|minor|maj|min)\b|\b[Kk]ey of ([A-G])( ?sharp|#|♯| ?flat|b|♭)?"
+    rf"\b([A-Ga-g])({_SIGN})?[ -]((?i:major|minor|maj|min))\b|\b([A-G])({_SIGN})?[ -]((?i:dorian|lydian|mixolydian))\b"
+    rf"|\b(?i:key of) ([A-G])({_SIGN})?"
 )
 _MODE = re.compile(r"\b(major|minor|dorian|lydian|mixolydian)\b(?: (?:key|mode|scale))?")
 _PLAYED = "|".join(re.escape(word) for word in sorted({*INSTRUMENTS, *PARTS}, key=len, reverse=True))
@@ -97,8 +99,8 @@ def _asked_key(prompt: str) -> tuple[int | None, str | None]:
     found = _KEY.search(prompt)
     if not found:
         return None, None
-    letter = found[1] or found[4]
-    sign = (found[2] or found[5] or "").strip().replace("sharp", "#").replace("flat", "b")
-    quality = found[3] or ""
-    mode = "minor" if quality.startswith("min") else "major" if quality else None
+    letter = found[1] or found[4] or found[7]
+    sign = (found[2] or found[5] or found[8] or "").strip(" -").lower().replace("sharp", "#").replace("flat", "b")
+    quality = (found[3] or "").lower()
+    mode = "minor" if quality.startswith("min") else "major" if quality else (found[6] or "").lower() or None
     return key_number(letter + sign.replace("♯", "#").replace("♭", "b")), mode
