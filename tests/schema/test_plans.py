@@ -140,7 +140,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     report_id = await report_and_take_down(owner, admin, made[2]["track"]["id"])
     hooks = [await make_webhook(person) for person in (owner, other)]
     brought = [await create_upload(person, size) for person, size in ((owner, 9), (owner, 20 << 20), (other, 9))]
-    with suppress(AssertionError):  # a long one may outlast it, and then the figures move at most once
+    with suppress(AssertionError):  # a long one may outlast the wait
         await until(is_quiet, "no track is being made", seconds=60)
     return World(
         viewers={
