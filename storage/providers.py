@@ -26,7 +26,7 @@ SELECT provider,
     count(*) FILTER (WHERE code = $3) AS fell_back,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE code = 'COMPLETE') AS median_seconds,
     percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) FILTER (WHERE code = 'COMPLETE') AS p95_seconds,
-    (array_agg(code ORDER BY id DESC) FILTER (WHERE is_failure))[1] AS last_error_code,
+    (array_agg(code ORDER BY created_at DESC, id DESC) FILTER (WHERE is_failure))[1] AS last_error_code,
     max(created_at) FILTER (WHERE is_failure) AS last_failure_at
 FROM (
     SELECT *, code <> ALL($2 || ARRAY['COMPLETE', $3]) AS is_failure FROM provider_outcomes
