@@ -119,11 +119,14 @@ class _ForkServer:
 
     def fork(self, channel: socket.socket, ending: socket.socket) -> None:
         with self._lock:
+            if self._control.fileno() < 0:  # another thread has found it dead, and stopped it
+                raise ConnectionResetError("the fork server was stopped")
             socket.send_fds(self._control, [READY], [channel.fileno(), ending.fileno()])
 
     def stop(self) -> None:
         """Close the line: the server kills what still runs, and ends."""
-        self._control.close()
+        with self._lock:
+            self._control.close()
         if self.owner_pid != os.getpid():
             return
         try:

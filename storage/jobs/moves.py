@@ -33,8 +33,9 @@ UPDATE jobs SET state = 'RENDERING', stage = 'starting', progress = 0, message =
     started_at = coalesce(started_at, now()), error_code = NULL, error_message = NULL, error_retryable = NULL
 FROM (
     SELECT id AS next_id FROM jobs
-    WHERE queue = $1 AND state = 'QUEUED' AND available_at <= now() AND user_id NOT IN (
+    WHERE queue = $1::varchar AND state = 'QUEUED' AND available_at <= now() AND user_id NOT IN (
         SELECT user_id FROM jobs WHERE queue = $1 AND state = 'RENDERING' GROUP BY user_id HAVING count(*) >= $4)
+        AND has_room(user_id, $1::varchar, $4)
     ORDER BY priority, turn, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 ) next WHERE id = next_id""")
 
@@ -133,12 +134,16 @@ async def announce_new(record: database.Record) -> JobState:
 
 
 async def claim_next(queue: str, *, worker: str, running_per_user: int) -> Lease | None:
-    """Take the job whose turn it is; None when nothing is due."""
-    async with database.transaction():
-        records = await database.fetch(CLAIM, queue, float(LEASE_SECONDS), worker, running_per_user)
-        for record in records:
-            await _announce(record)
-    return Lease.of(records[0]) if records else None
+    """Take the job whose turn it is; None when nothing is due.
+
+    Those who take from one queue wait for each other (`migrations/0020_room`), so this is one statement and no
+    transaction: a worker that freezes in the middle of it keeps nobody waiting.
+    """
+    record = await database.fetch_one(CLAIM, queue, float(LEASE_SECONDS), worker, running_per_user)
+    if record is None:
+        return None
+    await _announce(record)
+    return Lease.of(record)
 
 
 async def beat(lease: Lease, progress: float, stage: str, message: str = "") -> JobState | None:

@@ -107,6 +107,19 @@ async def test_person_at_the_limit_waits_while_others_go_on(studio: Studio, owne
     assert await jobs.claim_next(QUEUE, worker="test", running_per_user=1) is None
 
 
+@pytest.mark.parametrize("most", [1, 4, 7])
+async def test_claims_that_race_keep_the_limit_and_leave_nothing_that_may_run(
+    studio: Studio, owner: UUID, most: int
+) -> None:
+    other = read_id("user", (await studio.make_user()).id)
+    for _ in range(12):
+        await insert(owner)
+    await insert(other)
+    claims = (jobs.claim_next(QUEUE, worker=f"w{n}", running_per_user=most) for n in range(24))
+    taken = [lease.user_id for lease in await asyncio.gather(*claims) if lease is not None]
+    assert (taken.count(owner), taken.count(other)) == (most, 1)
+
+
 async def test_urgent_and_delayed_jobs_keep_their_place(owner: UUID) -> None:
     await insert(owner, delay_seconds=60)
     ordinary, urgent = await insert(owner), await insert(owner, priority=-1)
