@@ -88,7 +88,7 @@ async def test_our_own_composer_is_counted_too_and_its_worker_heard(admin: Perso
     assert local["medianSeconds"] > 0
 
     async def its_circuit_is_told() -> bool:
-        return (await read(admin))["local"]["circuit"] == "CLOSED"
+        return bool((await read(admin))["local"]["circuit"] == "CLOSED")
 
     await until(its_circuit_is_told, "a worker tells how its circuits stand, as it does every few seconds")
 

@@ -4,7 +4,6 @@ import asyncio
 import random
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -30,6 +29,7 @@ from tests.schema.writer import World, Writer
 from tests.studio import Person, Studio, until
 
 DOCUMENTS = 400
+READINGS = 5
 SAVE_COVER = """mutation ($input: SaveCoverInput!) { saveCover(input: $input) {
   ... on CoverSaved { savedCover { id } } } }"""
 CREATE_WEBHOOK = """mutation { createWebhook(input: {
@@ -115,13 +115,6 @@ async def time_lyrics(person: Person, track_id: str) -> str:
     return timed_id
 
 
-async def is_quiet() -> bool:
-    """Whether no track is being made any more, also of earlier tests: the figures of providers would still move."""
-    return not await database.fetch(
-        "SELECT id FROM jobs WHERE kind = 'tracks.render' AND state = 'RENDERING' AND lease_until > now() LIMIT 1"
-    )
-
-
 @pytest_asyncio.fixture(scope="module")
 async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     """One who has tracks in every state and two series, one who has another, and an admin."""
@@ -140,8 +133,6 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     report_id = await report_and_take_down(owner, admin, made[2]["track"]["id"])
     hooks = [await make_webhook(person) for person in (owner, other)]
     brought = [await create_upload(person, size) for person, size in ((owner, 9), (owner, 20 << 20), (other, 9))]
-    with suppress(AssertionError):  # a long one may outlast the wait
-        await until(is_quiet, "no track is being made", seconds=60)
     return World(
         viewers={
             "owner": viewer_of(studio, owner),
@@ -191,6 +182,19 @@ async def answers(resources: Resources, source: str, variables: dict[str, Any], 
     return planned, executed
 
 
+async def answers_at_rest(
+    resources: Resources, source: str, variables: dict[str, Any], viewer: Viewer
+) -> tuple[Any, Any]:
+    """The two answers, of a moment in which what they tell of did not move: figures follow the work of other tests."""
+    planned, executed = await answers(resources, source, variables, viewer)
+    for _ in range(READINGS):
+        again, executed_again = await answers(resources, source, variables, viewer)
+        if planned is None or encode(planned.data) == encode(again.data):
+            break
+        planned, executed = again, executed_again
+    return planned, executed
+
+
 def problems(result: ExecutionResult) -> list[bytes]:
     return sorted(encode(phrase_error(error, "test")) for error in result.errors or ())
 
@@ -211,7 +215,7 @@ async def compare_at_random(resources: Resources, world: World, seed: int) -> bo
     source = writer.write()
     who = writer.dice.choice(["owner", "owner", "owner", "other", "admin", "nobody"])
     try:
-        planned, executed = await answers(resources, source, writer.variables, world.viewers[who])
+        planned, executed = await answers_at_rest(resources, source, writer.variables, world.viewers[who])
     except DocumentTooComplex:  # as the words of a hundred songs are
         return False
     compare(planned, executed, seed, who, source, writer.variables)

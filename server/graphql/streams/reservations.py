@@ -7,11 +7,12 @@ did not.
 
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from datetime import datetime
 from typing import Any
 
 import orjson
+from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -125,17 +126,18 @@ class Reservations:
             raise TooManyOperations(f"At most {MAX_OPERATIONS} operations on a stream")
         request_id = request.scope["state"]["request_id"]
         address = find_client(request.scope, self._resources.settings.client_address_header)
-        stream.start(operation_id, self._execute(asked, viewer, request_id, address), request_id)
+        stream.start(operation_id, self._execute(stream, asked, viewer, request_id, address), request_id)
         return Response(status_code=202)
 
     async def _execute(
-        self, asked: Asked, viewer: Viewer, request_id: str, address: str
+        self, stream: Stream, asked: Asked, viewer: Viewer, request_id: str, address: str
     ) -> AsyncGenerator[Frame, None]:
         """What is wrong with a document is told on the stream: a client that is refused only tries again."""
         operation = self._operations.find(asked.query, asked.name, asked.variables)
         resources = self._resources
         context = Context(resources.settings, resources.blobs, resources.hub, request_id, viewer, address)
-        async with aclosing(self._cohorts.watch(operation, asked.variables, context)) as frames:
+        turn = nullcontext() if operation.type is OperationType.SUBSCRIPTION else stream.answering
+        async with turn, aclosing(self._cohorts.watch(operation, asked.variables, context)) as frames:
             async for frame in frames:
                 yield frame
 

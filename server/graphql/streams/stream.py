@@ -1,8 +1,8 @@
 """One HTTP response that stays open: its operations take turns at writing, and a reader who does not read is let go.
 
-An operation holds one result until it is written and asks for no other, so a slow client costs a result for each of
-its operations. A stream that ends too early is cut off rather than ended properly wherever its form has no word for
-that: to urql a proper end means that the subscription is complete, while a cut makes every library come back.
+An operation holds one result until it is written and asks for no other, and few queries are answered at a time, so a
+slow client costs little. A stream that ends too early is cut off rather than ended properly wherever its form has no
+word for that: to urql a proper end means that the subscription is complete, while a cut makes every library come back.
 """
 
 import asyncio
@@ -27,6 +27,9 @@ from storage.access import Viewer
 
 WRITE_SECONDS = 10.0
 FAREWELL_SECONDS = 1.0
+ANSWERS_AT_ONCE = (
+    8  # of queries and mutations: as many as a page asks for together, and no more than memory has room for
+)
 HEADERS = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),  # nginx would keep events back until it has 4 kB of them
@@ -75,6 +78,7 @@ class Stream:
         self.viewer = viewer
         self.is_open = False
         self.is_brief = False  # it ends by itself in a moment
+        self.answering = asyncio.Semaphore(ANSWERS_AT_ONCE)
         self._form = form
         self._token_ends_at = token_ends_at
         self._heartbeat_seconds = heartbeat_seconds
