@@ -11,10 +11,9 @@ import mir_eval  # type: ignore[import-untyped] # it ships none
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.engines.analyses.keys import NAMES
 from jobs.engines.analyses.songs import analyse_samples
 from tests.bench.report import Figure, Table, at_least, at_most
-from tests.bench.scores import SAMPLE_RATE, Song, make_songs
+from tests.bench.scores import PITCHES, SAMPLE_RATE, Song, make_songs
 
 SONGS, QUICK_SONGS, SECONDS, SEED = 32, 16, 40.0, 2024  # no song that the weights were fitted on
 TEMPO_SHARE = 0.04
@@ -97,7 +96,7 @@ def _mean(values: Any) -> float:
 
 
 def _name_key(song: Song) -> str:
-    return f"{NAMES[song.key]} {'minor' if song.is_minor else 'major'}"
+    return f"{PITCHES[song.key]} {'minor' if song.is_minor else 'major'}"
 
 
 def _list_listeners() -> dict[str, Listener]:
@@ -127,7 +126,7 @@ def _make_librosa(librosa: Any) -> Listener:
         bpm, beats = librosa.beat.beat_track(y=samples, sr=SAMPLE_RATE, units="time")
         chroma = librosa.feature.chroma_stft(y=samples, sr=SAMPLE_RATE).mean(axis=1)
         fits = [
-            (np.corrcoef(np.roll(profile, tonic), chroma)[0, 1], f"{NAMES[tonic]} {mode}")
+            (np.corrcoef(np.roll(profile, tonic), chroma)[0, 1], f"{PITCHES[tonic]} {mode}")
             for tonic in range(12)
             for profile, mode in ((CLASSIC_MAJOR, "major"), (CLASSIC_MINOR, "minor"))
         ]
@@ -142,7 +141,6 @@ def _make_essentia(essentia: Any) -> Listener:
     def listen(samples: Samples) -> Heard:
         bpm, beats, *_ = essentia.RhythmExtractor2013(method="degara")(samples)
         tonic, mode, _ = essentia.KeyExtractor(profileType="bgate")(samples)
-        flats = {"Ab": "G#", "Eb": "D#", "Bb": "A#", "Db": "C#", "Gb": "F#"}
-        return Heard(float(bpm), np.asarray(beats, np.float64), f"{flats.get(tonic, tonic)} {mode}")
+        return Heard(float(bpm), np.asarray(beats, np.float64), f"{tonic} {mode}")
 
     return listen

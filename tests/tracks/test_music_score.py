@@ -136,6 +136,14 @@ def test_tempo_and_key_words_are_obeyed() -> None:
     assert score_of("slow pop").grid.tempo_bpm < score_of("fast pop").grid.tempo_bpm
 
 
+def test_chords_are_written_in_the_signs_of_their_key() -> None:
+    names = {
+        prompt: "".join(one.name for one in score_of(prompt).harmonies) for prompt in ("pop, C# minor", "pop, F minor")
+    }
+    assert "b" not in names["pop, C# minor"].replace("m7b5", "")
+    assert "#" not in names["pop, F minor"]
+
+
 @pytest.mark.parametrize(
     ("prompt", "key", "mode"),
     [
@@ -144,6 +152,11 @@ def test_tempo_and_key_words_are_obeyed() -> None:
         ("pop, Bb Dorian", "Bb", "dorian"),
         ("pop in F-sharp minor", "F#", "minor"),
         ("pop, E FLAT MAJOR", "Eb", "major"),
+        ("pop in C# minor", "C#", "minor"),
+        ("pop in D flat minor", "C#", "minor"),
+        ("pop in D# minor", "Eb", "minor"),
+        ("pop in C sharp major", "Db", "major"),
+        ("pop in G# minor", "G#", "minor"),
     ],
 )
 def test_keys_are_read_however_people_write_them(prompt: str, key: str, mode: str) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from jobs.engines.analyses.spectra import Curve, Tones
+from jobs.engines.music.theory import spell
 
-NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _BASS_SHARE = 0.3
 # Major and minor: Krumhansl and Kessler's listeners, Sha'ath's KeyFinder, Faraldo's electronic dance music
 _PROFILES = (
@@ -43,7 +43,7 @@ def find_keys(tones: Tones) -> list[Key]:
     share = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).sum(axis=0)
     share = share / share.sum() + _BASS_SHARE * tones.bass / (tones.bass.sum() + 1e-9)
     fits = [
-        Key(NAMES[tonic], mode, round(_fit(share, tonic, place), 4))
+        Key(spell(tonic, mode)[tonic], mode, round(_fit(share, tonic, place), 4))
         for tonic in range(12)
         for place, mode in enumerate(("major", "minor"))
     ]

@@ -5,7 +5,7 @@ import numpy as np
 from jobs.engines.music.banks import PROGRESSIONS, TURNS
 from jobs.engines.music.prompts import Brief
 from jobs.engines.music.score import Bars, Grid, Harmony, SongPlan
-from jobs.engines.music.theory import MODES, chord_name, chord_tones
+from jobs.engines.music.theory import MODES, chord_name, chord_tones, spell
 
 _MOODS = {"chorus": "full", "drop": "full", "groove": "full", "bridge": "away", "break": "away"}
 _DOMINANTS = {"major": "5", "minor": "5M", "dorian": "4", "lydian": "2", "mixolydian": "7"}
@@ -67,4 +67,4 @@ def _halves(brief: Brief, grid: Grid, bar: int, symbols: tuple[str, str]) -> tup
 
 def _harmony(brief: Brief, bar: int, step: int, steps: int, symbol: str) -> Harmony:
     tones = chord_tones(brief.tonic, brief.mode, symbol, brief.style.colour)
-    return Harmony(bar, step, steps, tones, chord_name(tones))
+    return Harmony(bar, step, steps, tones, chord_name(tones, spell(brief.tonic, brief.mode)))

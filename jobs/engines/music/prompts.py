@@ -8,7 +8,7 @@ import numpy as np
 from jobs.engines.music.asked import Asked, read_prompt
 from jobs.engines.music.score import SongPlan
 from jobs.engines.music.styles import STYLES, Layer, Style
-from jobs.engines.music.theory import KEYS, MODES, key_number
+from jobs.engines.music.theory import MODES, key_number, spell
 from jobs.engines.music.vocabulary import INSTRUMENTS, Instrument
 
 SLOWEST_BPM, FASTEST_BPM = 56, 190
@@ -37,7 +37,7 @@ class Brief:
     @property
     def key(self) -> str:
         """The name of the tonic."""
-        return KEYS[self.tonic]
+        return spell(self.tonic, self.mode)[self.tonic]
 
 
 def read_plan(plan: SongPlan) -> Brief:
@@ -197,7 +197,7 @@ def _understood(asked: Asked, style: Style | None) -> list[str]:
     if asked.tempo_bpm is not None:
         told.append(f"tempo {asked.tempo_bpm:g} bpm")
     if asked.tonic is not None:
-        told.append(f"key {KEYS[asked.tonic]} {asked.mode or ''}".strip())
+        told.append(f"key {spell(asked.tonic, asked.mode or 'major')[asked.tonic]} {asked.mode or ''}".strip())
     elif asked.mode:
         told.append(f"mode {asked.mode}")
     told += [f"{'only' if asked.is_alone else 'with'} {name}" for name in asked.instruments]

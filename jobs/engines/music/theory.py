@@ -3,6 +3,10 @@
 from itertools import pairwise, product
 
 KEYS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+_SHARPS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_FLATS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+_SHARP_MAJORS = (7, 2, 9, 4, 11)
+_ABOVE_MAJOR = {"major": 0, "dorian": 2, "lydian": 5, "mixolydian": 7, "minor": 9}  # the major with the same tones
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 MODES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -25,6 +29,14 @@ def key_number(name: str) -> int:
     return (_LETTERS[name[0].upper()] + name.count("#") - name[1:].count("b")) % 12
 
 
+def spell(tonic: int, mode: str) -> tuple[str, ...]:
+    """What the twelve tones are called in a key: C# minor has a G#, and Eb minor a Gb."""
+    major = (tonic - _ABOVE_MAJOR[mode]) % 12
+    if major in _SHARP_MAJORS or (major == 6 and KEYS[tonic] in _SHARPS):
+        return _SHARPS
+    return _FLATS if major else KEYS
+
+
 def chord_tones(tonic: int, mode: str, symbol: str, colour: str) -> tuple[int, ...]:
     """Pitch classes of a degree, root first; '5M' makes the degree major, '5s' suspends its third."""
     scale = MODES[mode]
@@ -42,10 +54,10 @@ def chord_tones(tonic: int, mode: str, symbol: str, colour: str) -> tuple[int, .
     return tuple(tones)
 
 
-def chord_name(tones: tuple[int, ...]) -> str:
-    """What a player calls the chord."""
+def chord_name(tones: tuple[int, ...], names: tuple[str, ...]) -> str:
+    """What a player calls the chord, by what its tones are called in the key."""
     steps = tuple((tone - tones[0]) % 12 for tone in tones[1:])
-    return KEYS[tones[0]] + _QUALITIES.get(steps, _QUALITIES.get(steps[:2], ""))
+    return names[tones[0]] + _QUALITIES.get(steps, _QUALITIES.get(steps[:2], ""))
 
 
 def lead_voices(before: tuple[int, ...], tones: tuple[int, ...], low: int, high: int) -> tuple[int, ...]:
