@@ -13,7 +13,7 @@ from uuid import UUID
 from jobs import queue
 from jobs.bridge import wait, wait_beating
 from jobs.engines import run
-from jobs.engines.probe import Probe, Thumbnail, probe_media
+from jobs.engines.probe import Probe, Thumbnail, probe_media, probe_picture
 from jobs.formats.media import SNIFFED_BYTES, MediaKind, find_extension, find_kind, find_signature
 from jobs.make import make
 from jobs.queue import Work
@@ -265,11 +265,11 @@ def find_rejection(upload: Upload, arrived: Arrived) -> Rejection | None:
     return None
 
 
-def _probe(work: Work, upload: Upload, file: Path) -> Probe | Rejection | None:
-    """What is in audio or video, or why it is not kept; one that breaks its reader each time is none that we take."""
-    if upload.mime_type.startswith("image/"):
-        return None
+def _probe(work: Work, upload: Upload, file: Path) -> Probe | Rejection:
+    """What is in a file, or why it is not kept; one that breaks its reader each time is none that we take."""
     try:
+        if upload.mime_type.startswith("image/"):
+            return make(work, probe_picture, file, file.parent, limits=PROBE_LIMITS)
         return make(work, probe_media, file, file.parent, LONGEST_SECONDS, limits=PROBE_LIMITS)
     except EngineFailed as failed:
         refused = failed.__cause__
@@ -301,7 +301,7 @@ async def _fetch(blobs: BlobStore, upload: Upload, file: Path) -> Arrived:
     return Arrived(file, size_bytes, digest.hexdigest())
 
 
-async def _keep(work: Work, upload: Upload, arrived: Arrived, probe: Probe | None) -> None:
+async def _keep(work: Work, upload: Upload, arrived: Arrived, probe: Probe) -> None:
     """Keep what was looked at, and what was found in it.
 
     A joined file stays where it is, since no link leads to it any more. One that came whole could be overwritten by its
@@ -312,10 +312,9 @@ async def _keep(work: Work, upload: Upload, arrived: Arrived, probe: Probe | Non
         owner, name = upload.user_id.hex, f"kept-{work.lease.token}"
         key = upload_key(owner, upload.id.hex, name, upload.mime_type)
         await work.blobs.put(key, arrived.file, upload.mime_type)
-    thumbnails = [await _put_thumbnail(work, upload, one) for one in (probe.thumbnails if probe else ())]
-    media = None if probe is None else _describe(probe)
+    thumbnails = [await _put_thumbnail(work, upload, one) for one in probe.thumbnails]
     async with database.transaction():
-        await uploads.store_upload(upload, Stored(key, arrived.sha256, media, thumbnails))
+        await uploads.store_upload(upload, Stored(key, arrived.sha256, _describe(probe), thumbnails))
         await jobs.complete_job(work.lease, {"status": UploadStatus.STORED.value})
 
 

@@ -61,27 +61,30 @@ class UploadRejection:
     message: str
 
 
-@strawberry.enum(description="What is in a file: sound alone, or moving pictures, with or without sound.")
+@strawberry.enum(
+    description="What is in a file: sound alone, moving pictures, with sound or without, or one that stands still."
+)
 class MediaKind(StrEnum):
     AUDIO = "AUDIO"
     VIDEO = "VIDEO"
+    PICTURE = "PICTURE"
 
 
 @strawberry.type(description="What was found when all of the file was read, whatever it says of itself.")
 class UploadMedia:
     kind: MediaKind
-    duration_seconds: float
-    container: str = strawberry.field(description="As FFmpeg calls it.")
+    duration_seconds: float = strawberry.field(description="0 for a picture.")
+    container: str = strawberry.field(description="As FFmpeg calls it; jpeg, png or webp for a picture.")
     audio_codec: str | None = strawberry.field(description="Null where there is no sound.")
     sample_rate: int | None
     channels: int | None
-    video_codec: str | None = strawberry.field(description="Null where there are no moving pictures.")
+    video_codec: str | None = strawberry.field(description="Null where there is nothing to see.")
     width: int | None
     height: int | None
-    frames_per_second: float | None
+    frames_per_second: float | None = strawberry.field(description="Null where nothing moves.")
 
 
-@strawberry.type(description="A picture from a video, as a JPEG.")
+@strawberry.type(description="A picture from a video, or of a picture, as a JPEG.")
 class Thumbnail:
     url: str
     width: int
@@ -154,13 +157,13 @@ class MediaUpload(Node):
     @computed("media")
     @staticmethod
     def media(root: Any) -> UploadMedia | None:
-        """What is in the file; null until it is STORED, and for pictures."""
+        """What is in the file; null until it is STORED."""
         return None if root.media is None else _read_media(root.media)
 
     @computed("thumbnails")
     @staticmethod
     def thumbnails(root: Any, info: Info) -> list[Thumbnail]:
-        """What a video looks like, the smallest picture first."""
+        """What a video or a picture looks like, the smallest first."""
         return [
             Thumbnail(url=info.context.link(one["key"]), width=one["width"], height=one["height"])
             for one in root.thumbnails or ()

@@ -7,6 +7,8 @@ from typing import Literal
 
 import av
 from av.container import InputContainer
+from PIL import Image as Images
+from PIL import ImageOps
 from PIL.Image import Image
 
 from jobs.engines.media import HIGHEST_FRAMES_PER_SECOND, check_picture, find_audio, find_video, open_media
@@ -16,6 +18,10 @@ from jobs.engines.run import EngineRefused, Report
 THUMBNAIL_PIXELS = (320, 640, 1280)  # of the longer side, unless the picture is smaller
 _THUMBNAIL_PLACE = 0.1  # of the whole: the first picture is often black
 _JPEG_QUALITY = 82
+_PAPER = (255, 255, 255)  # behind what is seen through
+PICTURE_FORMATS = ("JPEG", "PNG", "WEBP")
+MOST_PICTURE_PIXELS = 100_000_000  # as the largest cameras take them
+TOO_LARGE = f"It has more than {MOST_PICTURE_PIXELS // 1_000_000} million pixels"
 _LISTENED, _WATCHED = 0.6, 0.9  # shares of the work
 
 
@@ -30,17 +36,17 @@ class Sound:
 
 @dataclass(frozen=True)
 class Picture:
-    """The first stream of moving pictures, as it is shown."""
+    """The first stream of moving pictures, as it is shown, or a picture that stands still."""
 
     codec: str
     width: int
     height: int
-    frames_per_second: float
+    frames_per_second: float | None
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A JPEG of a moment in the video."""
+    """A JPEG of a moment in the video, or of the picture."""
 
     path: Path
     width: int
@@ -51,7 +57,7 @@ class Thumbnail:
 class Probe:
     """What was found; the duration is that of what could be read, whatever the file says."""
 
-    kind: Literal["audio", "video"]
+    kind: Literal["audio", "video", "picture"]
     container: str
     duration_seconds: float
     sound: Sound | None
@@ -80,6 +86,33 @@ def probe_media(path: Path, folder: Path, longest_seconds: float, report: Report
     rate = _check_frame_rate(frames, shown_seconds)
     picture = Picture(codec, image.width, image.height, rate)
     return Probe("video", name, round(max(seconds, shown_seconds), 3), sound, picture, _draw_thumbnails(image, folder))
+
+
+def probe_picture(path: Path, folder: Path, report: Report) -> Probe:
+    """Read all of a picture, which is its first if it moves; refuses what cannot be read to its end."""
+    report(0.0, "reading")
+    try:
+        with Images.open(path, formats=PICTURE_FORMATS) as image:
+            if image.width * image.height > MOST_PICTURE_PIXELS:
+                raise EngineRefused("TOO_LARGE", TOO_LARGE)
+            name = str(image.format).lower()
+            upright = _lay_on_paper(ImageOps.exif_transpose(image))
+    except Images.DecompressionBombError as error:
+        raise EngineRefused("TOO_LARGE", TOO_LARGE) from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise EngineRefused("UNREADABLE", f"It is no picture that can be read ({type(error).__name__})") from error
+    report(_WATCHED, "drawing")
+    picture = Picture(name, upright.width, upright.height, None)
+    return Probe("picture", name, 0.0, None, picture, _draw_thumbnails(upright, folder))
+
+
+def _lay_on_paper(image: Image) -> Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    seen_through = image.convert("RGBA")
+    paper = Images.new("RGB", image.size, _PAPER)
+    paper.paste(seen_through, mask=seen_through)
+    return paper
 
 
 def _describe_sound(stream: av.AudioStream) -> Sound:

@@ -1,6 +1,7 @@
 """What is found in a file that was brought, and what becomes of one that means harm."""
 
 import io
+import zlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,51 @@ async def test_video_is_measured_and_shown_and_its_pictures_go_with_it(
     assert await keys_of(resources, stored) == []
 
 
-async def test_picture_is_kept_without_being_played(person: Person, client: httpx.AsyncClient) -> None:
+async def test_picture_is_measured_as_it_is_looked_at(person: Person, client: httpx.AsyncClient) -> None:
+    out, turned = io.BytesIO(), Image.Exif()
+    turned[0x0112] = 6  # the camera was held upright
+    Image.new("RGB", (900, 600), "teal").save(out, "JPEG", exif=turned)
+    stored = await bring(person, client, out.getvalue(), filename="a.jpg", mimeType="image/jpeg")
+    found = stored["media"]
+    assert (found["kind"], found["videoCodec"], found["width"], found["height"]) == ("PICTURE", "jpeg", 600, 900)
+    assert (found["durationSeconds"], found["framesPerSecond"], found["audioCodec"]) == (0, None, None)
+    assert [(one["width"], one["height"]) for one in stored["thumbnails"]] == [(213, 320), (427, 640), (600, 900)]
+
+
+async def test_picture_that_is_seen_through_lies_on_white(person: Person, client: httpx.AsyncClient) -> None:
     out = io.BytesIO()
-    Image.new("RGB", (64, 64), "teal").save(out, "PNG")
+    Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(out, "PNG")
     stored = await bring(person, client, out.getvalue(), filename="a.png", mimeType="image/png")
-    assert (stored["status"], stored["media"], stored["thumbnails"]) == ("STORED", None, [])
+    shown = Image.open(io.BytesIO((await client.get(stored["thumbnails"][0]["url"])).content))
+    assert shown.getpixel((32, 32)) == (255, 255, 255)
+
+
+def picture_of(form: str) -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise((400, 300), 90).save(out, form)
+    return out.getvalue()
+
+
+def grow_sides(png: bytes) -> bytes:
+    """The same file, which now says that it is as wide and high as can be."""
+    head = png[12:16] + (65_000).to_bytes(4) * 2 + png[24:29]
+    return png[:12] + head + zlib.crc32(head).to_bytes(4) + png[33:]
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "form"),
+    [
+        ("UNREADABLE", picture_of("PNG")[:-4000], "png"),
+        ("UNREADABLE", picture_of("JPEG")[:-4000], "jpeg"),
+        ("UNREADABLE", picture_of("WEBP")[:-4000], "webp"),
+        ("TOO_LARGE", grow_sides(picture_of("PNG")), "png"),
+    ],
+)
+async def test_picture_that_cannot_be_looked_at_is_rejected(
+    person: Person, client: httpx.AsyncClient, code: str, body: bytes, form: str
+) -> None:
+    rejected = await bring(person, client, body, filename=f"a.{form}", mimeType=f"image/{form}")
+    assert (rejected["status"], rejected["rejection"]["code"]) == ("REJECTED", code)
 
 
 def write_large(path: Path) -> Path:
