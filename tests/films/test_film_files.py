@@ -104,8 +104,10 @@ def test_equal_plans_give_equal_bytes_by_any_number_of_processes(
     assert len(digests) == 1
 
 
-def test_nothing_but_the_film_is_left_behind(film: MadeFilm) -> None:
-    assert list(film.path.parent.iterdir()) == [film.path]
+def test_film_lies_beside_its_segments_and_nothing_half_made(film: MadeFilm) -> None:
+    names = {path.name for path in film.path.parent.iterdir()}
+    segments = {f"segment-{number:04}.{kind}" for number in range(3) for kind in ("mp4", "ts")}
+    assert names == {"film.mp4", "poster.jpg", "preview.jpg", "sound.m4a"} | segments
 
 
 def test_progress_tells_frames_their_pace_and_the_time_left(plan: FilmPlan, tmp_path: Path) -> None:

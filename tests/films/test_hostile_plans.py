@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jobs.engines.films import FilmPlan, draw_frame, make_film
+from jobs.engines.films import Coding, FilmPlan, draw_frame, make_film
 from jobs.engines.run import EngineRefused
 from jobs.formats.lyrics import Line, Word
 from tests.films.songs import make_plan
@@ -34,6 +34,9 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "levels that are none": ("MARKS_UNFIT", {"levels": (0.5, NAN)}),
     "beats before the song": ("MARKS_UNFIT", {"beats_seconds": (-1.0,)}),
     "a waveform of nothing": ("LEVELS_MISSING", {"theme": "waveform", "levels": ()}),
+    "another codec": ("CODEC_UNKNOWN", {"coding": Coding("theora")}),
+    "a codec that needs other hardware": ("CODEC_MISSING", {"coding": Coding("h264_vaapi")}),
+    "a zoom of nothing": ("ZOOM_UNFIT", {"theme": "minimal", "is_zoomed": True}),
     "a cover that is missing": ("COVER_MISSING", {"theme": "cover"}),
     "a cover that is not there": ("UNREADABLE", {"theme": "cover", "cover": Path("nowhere.png")}),
 }

@@ -152,7 +152,7 @@ def test_nothing_that_moves_stands_on_anything_else(theme: str, shape: str, tmp_
     plan = make_plan(Path("song.m4a"), theme, width, height, cover=write_cover(tmp_path / "cover.png"))
     places = lay_out(plan, THEMES[theme])
     boxes = [layer.box for layer in build_scene(plan).layers]
-    boxes += [box for box in (places.header, places.cover) if box is not None]
+    boxes += [places.cover] if places.cover else []
     assert not any(one.meets(other) for at, one in enumerate(boxes) for other in boxes[at + 1 :])
     assert all(0 <= box.x < box.right <= width and 0 <= box.y < box.bottom <= height for box in boxes)
 

@@ -13,6 +13,7 @@ from PIL import Image
 from jobs.engines.films import FilmPlan, make_film
 from jobs.engines.films.acts import Page, Part, Stage
 from jobs.engines.films.grounds import choose_inks
+from jobs.engines.films.marks import Countdown
 from jobs.engines.films.planes import to_yuv
 from jobs.engines.films.scene import build_scene
 from jobs.engines.films.themes import THEMES, lay_out
@@ -53,10 +54,18 @@ def count_near(planes: list[NDArray[np.int16]], part: Part, corner: tuple[int, i
     return int((np.asarray(distance) < NEAR).sum())
 
 
-@pytest.mark.parametrize("theme", ["stacked", "minimal", "cover"])
-@pytest.mark.parametrize("fps", [30, 25])
-def test_one_word_is_lit_on_each_frame_of_it(song: Path, tmp_path: Path, theme: str, fps: int) -> None:
-    plan = replace(make_plan(song, theme, 960, 540, SECONDS, lines=WORDS, title=""), fps=fps)
+@pytest.mark.parametrize(
+    ("theme", "fps", "is_zoomed"),
+    [("stacked", 30, False), ("stacked", 25, True), ("minimal", 25, False), ("cover", 30, True), ("cover", 25, False)],
+)
+def test_one_word_is_lit_on_each_frame_of_it(
+    song: Path,
+    tmp_path: Path,
+    theme: str,
+    fps: int,
+    is_zoomed: bool,  # noqa: FBT001 - a case of a table
+) -> None:
+    plan = replace(make_plan(song, theme, 960, 540, SECONDS, lines=WORDS, title=""), fps=fps, is_zoomed=is_zoomed)
     plan = replace(plan, cover=_write_grey(tmp_path / "cover.png"))
     words, (_, lit_ink, _) = lay_out(plan, THEMES[theme]).words, choose_inks(plan.palette)
     found = parts_of(plan)
@@ -71,9 +80,15 @@ def test_one_word_is_lit_on_each_frame_of_it(song: Path, tmp_path: Path, theme: 
     assert checked == sum(part.end - part.first for _, part in found)
 
 
+@pytest.mark.parametrize("is_zoomed", [False, True])
 @pytest.mark.parametrize("text", ["Paper boats on rain", SCRIPTS["hebrew"], SCRIPTS["arabic"], SCRIPTS["japanese"]])
-def test_sweep_reaches_what_is_sung(song: Path, tmp_path: Path, text: str) -> None:
-    plan = make_plan(song, "karaoke", 960, 540, 4.0, lines=sing((text,), 0.5, 0.4), title="")
+def test_sweep_reaches_what_is_sung(
+    song: Path,
+    tmp_path: Path,
+    text: str,
+    is_zoomed: bool,  # noqa: FBT001 - a case of a table
+) -> None:
+    plan = make_plan(song, "karaoke", 960, 540, 4.0, lines=sing((text,), 0.5, 0.4), title="", is_zoomed=is_zoomed)
     words, (_, lit_ink, _) = lay_out(plan, THEMES["karaoke"]).words, choose_inks(plan.palette)
     found = parts_of(plan)
     whole: dict[int, int] = {}
@@ -95,9 +110,14 @@ def test_sweep_reaches_what_is_sung(song: Path, tmp_path: Path, text: str) -> No
                 assert share == pytest.approx((number + 1 - part.first) / (part.end - part.first), abs=0.35)
 
 
-def test_popped_word_is_the_one_that_is_sung(song: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_zoomed", [False, True])
+def test_popped_word_is_the_one_that_is_sung(
+    song: Path,
+    tmp_path: Path,
+    is_zoomed: bool,  # noqa: FBT001 - a case of a table
+) -> None:
     lines = (Line(tuple(Word("i" * (2 * number + 1), 0.5 + number * 0.3, 0.8 + number * 0.3) for number in range(5))),)
-    plan = make_plan(song, "pop", 960, 540, 3.5, lines=lines, title="")
+    plan = make_plan(song, "pop", 960, 540, 3.5, lines=lines, title="", is_zoomed=is_zoomed)
     box = lay_out(plan, THEMES["pop"]).words
     for number, (light, *_) in decode(plan, tmp_path):
         row = light[box.y // 2 : box.bottom // 2, box.x // 2 : box.right // 2]
@@ -110,7 +130,7 @@ def test_popped_word_is_the_one_that_is_sung(song: Path, tmp_path: Path) -> None
 def test_dots_go_out_before_words_that_come_after_a_long_gap(song: Path) -> None:
     lines = (*sing(("first words",), 6.0), *sing(("soon after",), 9.0), *sing(("much later",), 17.0))
     plan = make_plan(song, "minimal", 480, 270, 20.0, lines=lines)
-    dots = build_scene(plan).layers[1]
+    (dots,) = (layer for layer in build_scene(plan).layers if isinstance(layer, Countdown))
     seen = [dots.state_at(round(seconds * 30)) for seconds in (2.9, 3.1, 4.1, 5.1, 6.0, 8.5, 14.5, 15.5, 16.5, 17.0)]
     assert seen == [0, 3, 2, 1, 0, 0, 3, 2, 1, 0]
 

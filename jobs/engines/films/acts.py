@@ -2,15 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from jobs.engines.films.lettering import Block, Patch, cover, list_patches
-from jobs.engines.films.planes import Box, Picture, to_yuv
+from jobs.engines.films.planes import Box, Picture, Plane, to_yuv
 from jobs.engines.films.timeline import Show
+from jobs.engines.films.veils import Veil
 
 Marks = tuple[int, ...]
 POP_SCALES = (0.86, 1.04, 1.01, 1.0)
 UNSUNG, NOW, SUNG = 0, 1, 2
+
+
+class Sheet(Protocol):
+    """What is written on: a part of the ground itself, or a veil where the ground moves."""
+
+    width: int
+    height: int
+
+    def cut(self, box: Box) -> Self:
+        """A copy of a part."""
+
+    def paste(self, source: Self, box: Box, x: int, y: int) -> None:
+        """Put a part of another sheet so that its corner comes to this place."""
+
+    def stain(self, coverage: Plane, colour: tuple[int, int, int]) -> None:
+        """Lay a colour over all of it, as far as it is covered, 0 to 255."""
+
+    def lay(self, picture: Picture, box: Box, x: int, y: int, share: float) -> None:
+        """Blend a part over a picture so that its corner comes to this place."""
 
 
 class Act(Protocol):
@@ -21,7 +41,7 @@ class Act(Protocol):
     def marks_at(self, frame: int) -> Marks:
         """What it looks like on a frame, apart from its fading."""
 
-    def draw(self, ground: Picture, marks: Marks) -> tuple[Picture, list[Box] | None]:
+    def draw(self, sheet: Sheet, marks: Marks) -> tuple[Sheet, list[Box] | None]:
         """Its picture, and what of it changed since it was drawn last; None: all."""
 
     def forget(self) -> None:
@@ -39,9 +59,9 @@ class Card:
         """Always the same."""
         return ()
 
-    def draw(self, ground: Picture, _marks: Marks) -> tuple[Picture, list[Box] | None]:
+    def draw(self, sheet: Sheet, _marks: Marks) -> tuple[Sheet, list[Box] | None]:
         """The blocks over the ground."""
-        picture = ground.cut(Box(0, 0, ground.width, ground.height))
+        picture = sheet.cut(Box(0, 0, sheet.width, sheet.height))
         for block, colour in self.blocks:
             picture.stain(cover([block], picture.width, picture.height), to_yuv(colour))
         return picture, None
@@ -62,9 +82,9 @@ class Pop:
         """How many frames old it is, as long as that is seen."""
         return (min(frame - self.show.first, len(self.blocks) - 1),)
 
-    def draw(self, ground: Picture, marks: Marks) -> tuple[Picture, list[Box] | None]:
+    def draw(self, sheet: Sheet, marks: Marks) -> tuple[Sheet, list[Box] | None]:
         """The word at its size of now."""
-        picture = ground.cut(Box(0, 0, ground.width, ground.height))
+        picture = sheet.cut(Box(0, 0, sheet.width, sheet.height))
         picture.stain(cover([self.blocks[marks[0]]], picture.width, picture.height), to_yuv(self.colour))
         return picture, None
 
@@ -100,7 +120,7 @@ class Page:
         self.parts = [
             part for block, words in zip(blocks, times, strict=True) for part in _list_parts(block, words, edge)
         ]
-        self._pictures: list[Picture] = []
+        self._pictures: list[Sheet] = []
         self._drawn: Marks = ()
 
     def marks_at(self, frame: int) -> Marks:
@@ -108,11 +128,11 @@ class Page:
         mark = _sweep if self._is_swept else _step
         return tuple(mark(part, frame) for part in self.parts)
 
-    def draw(self, ground: Picture, marks: Marks) -> tuple[Picture, list[Box] | None]:
+    def draw(self, sheet: Sheet, marks: Marks) -> tuple[Sheet, list[Box] | None]:
         """The page as these marks say."""
         is_new = not self._pictures
         if is_new:
-            self._prepare(ground)
+            self._prepare(sheet)
         changed: list[Box] = []
         for part, old, new in zip(self.parts, self._drawn, marks, strict=True):
             if old != new:
@@ -125,11 +145,11 @@ class Page:
         """Drop the pictures; they are drawn again when they are needed."""
         self._pictures.clear()
 
-    def _prepare(self, ground: Picture) -> None:
-        whole = Box(0, 0, ground.width, ground.height)
-        covered = cover(self._blocks, ground.width, ground.height)
+    def _prepare(self, sheet: Sheet) -> None:
+        whole = Box(0, 0, sheet.width, sheet.height)
+        covered = cover(self._blocks, sheet.width, sheet.height)
         for colour in self._colours:
-            picture = ground.cut(whole)
+            picture = sheet.cut(whole)
             picture.stain(covered, to_yuv(colour))
             self._pictures.append(picture)
         self._pictures.append(self._pictures[UNSUNG].cut(whole))
@@ -178,12 +198,14 @@ def _list_parts(block: Block, words: Sequence[tuple[int, int]], edge: Box) -> li
 
 
 class Stage:
-    """Shows one act after the other in its box."""
+    """Shows one act after the other in its box, over a ground that stays or moves."""
 
-    def __init__(self, box: Box, acts: Sequence[Act]) -> None:
+    def __init__(self, box: Box, acts: Sequence[Act], *, is_moving: bool) -> None:
         self.box, self.acts = box, sorted(acts, key=lambda act: act.show.first)
+        self._is_moving = is_moving
         self._near = 0
-        self._under: Picture | None = None
+        self._under: Sheet | None = None
+        self._drawn: tuple[int, Marks, Sheet] | None = None
 
     def state_at(self, frame: int) -> tuple[int, float, Marks] | None:
         """Which act, how opaque, and its marks; None where nothing is shown."""
@@ -198,24 +220,36 @@ class Stage:
 
     def draw(self, picture: Picture, ground: Picture, old: object, new: tuple[int, float, Marks] | None) -> None:
         """Bring the picture from the old state to the new one."""
-        before = old if isinstance(old, tuple) else None
-        if before is not None and (new is None or new[0] != before[0]):
-            self.acts[before[0]].forget()
         if new is None:
+            self._forget()
             picture.paste(ground, self.box, self.box.x, self.box.y)
             return
         number, opacity, marks = new
-        drawn, changed = self.acts[number].draw(self._own(ground), marks)
-        if opacity < 1:
+        sheet, changed = self._draw_act(number, marks, ground)
+        is_begun = isinstance(old, tuple) and old[:2] == (number, 1.0) and opacity == 1
+        if not is_begun or changed is None or self._is_moving:
             picture.paste(ground, self.box, self.box.x, self.box.y)
-            picture.mix(drawn, self.box.x, self.box.y, opacity)
-            return
-        is_begun = changed is not None and before is not None and before[:2] == (number, 1.0)
-        for part in changed if is_begun and changed is not None else [Box(0, 0, self.box.width, self.box.height)]:
-            picture.paste(drawn, part, self.box.x + part.x, self.box.y + part.y)
+            changed = [Box(0, 0, self.box.width, self.box.height)]
+        for part in changed:
+            sheet.lay(picture, part, self.box.x + part.x, self.box.y + part.y, opacity)
 
-    def _own(self, ground: Picture) -> Picture:
+    def _draw_act(self, number: int, marks: Marks, ground: Picture) -> tuple[Sheet, list[Box] | None]:
+        """The act's sheet, drawn where it differs from what it was."""
+        if self._drawn and self._drawn[:2] == (number, marks):
+            return self._drawn[2], []
+        if self._drawn and self._drawn[0] != number:
+            self._forget()
+        sheet, changed = self.acts[number].draw(self._own(ground), marks)
+        self._drawn = number, marks, sheet
+        return sheet, changed
+
+    def _forget(self) -> None:
+        if self._drawn:
+            self.acts[self._drawn[0]].forget()
+            self._drawn = None
+
+    def _own(self, ground: Picture) -> Sheet:
         """Its part of the ground, cut once."""
         if self._under is None:
-            self._under = ground.cut(self.box)
+            self._under = Veil(self.box.width, self.box.height) if self._is_moving else ground.cut(self.box)
         return self._under

@@ -1,4 +1,4 @@
-"""What stands behind the words and never moves; dark or light enough that they can be read on all of it."""
+"""What stands behind the words, dark or light enough that they can be read on all of it."""
 
 import io
 from pathlib import Path
@@ -42,7 +42,7 @@ def paint_discs(plan: FilmPlan) -> str:
         f' stroke="{plan.palette.figures[0]}" stroke-opacity="{0.9 - 0.2 * number:.1f}"/>'
         for number in range(4)
     )
-    return f'{rings}<circle cx="{x}" cy="{y}" r="{unit * 0.44:.1f}" fill="{plan.palette.figures[0]}"/>'
+    return f'{rings}<circle cx="{x}" cy="{y}" r="{unit * 0.385:.1f}" fill="{plan.palette.figures[0]}"/>'
 
 
 def paint_stripes(plan: FilmPlan) -> str:

@@ -13,26 +13,34 @@ WAVEFORM_SECONDS = 8.0  # that are seen at once, the present in their middle
 BAR_PIXELS, BAR_SHARE = 24, 0.58
 LOUDNESS_POWER = 1.4
 BEAT_SECONDS = 0.12
+TICK_PIXELS = 4  # above and below the line of progress
 DOTS = 3
 
 Heights = tuple[int, ...]
 
 
 class Progress:
-    """A line that fills from the first frame to the last."""
+    """A line that fills from the first frame to the last, with a tick where a section begins."""
 
     def __init__(self, plan: FilmPlan, box: Box) -> None:
-        self.box, self._frames, self._colour = box, plan.frame_count, to_yuv(plan.palette.accent)
+        self.box = Box(box.x, box.y - TICK_PIXELS, box.width, box.height + 2 * TICK_PIXELS)
+        self._line, self._frames = box, plan.frame_count
+        self._empty, self._tick = to_yuv(plan.palette.figures[0]), to_yuv(plan.palette.figures[2])
+        self._full = to_yuv(plan.palette.accent)
+        shares = (min(1.0, seconds / plan.duration_seconds) for seconds in plan.sections_seconds)
+        self._ticks = sorted({min(box.x + round(box.width * share / 2) * 2, box.right - 2) for share in shares})
 
     def state_at(self, frame: int) -> int:
         """How many pixels are filled."""
-        return round(self.box.width * (frame + 1) / self._frames / 2) * 2
+        return round(self._line.width * (frame + 1) / self._frames / 2) * 2
 
-    def draw(self, picture: Picture, ground: Picture, _old: object, new: int) -> None:
+    def draw(self, picture: Picture, _ground: Picture, _old: object, new: int) -> None:
         """Fill them."""
-        picture.fill(Box(self.box.x, self.box.y, new, self.box.height), self._colour)
-        rest = Box(self.box.x + new, self.box.y, self.box.width - new, self.box.height)
-        picture.paste(ground, rest, rest.x, rest.y)
+        line = self._line
+        picture.fill(Box(line.x + new, line.y, line.width - new, line.height), self._empty)
+        for x in self._ticks:
+            picture.fill(Box(x, self.box.y, 2, self.box.height), self._tick)
+        picture.fill(Box(line.x, line.y, new, line.height), self._full)
 
 
 class Waveform:
@@ -60,7 +68,7 @@ class Waveform:
         return (*half.tolist(), int(self._is_beat(now)))
 
     def draw(self, picture: Picture, ground: Picture, old: object, new: Heights) -> None:
-        """Draw the bars whose height changed."""
+        """Draw the bars whose height changed; at first their box holds nothing but the ground."""
         before = old if isinstance(old, tuple) else (-1,) * len(new)
         middle = self.box.y + self.box.height // 4 * 2
         centre = len(self._colours) // 2
@@ -69,8 +77,9 @@ class Waveform:
                 continue
             x = round((self.box.x + number * self._pitch) / 2) * 2
             width = round(self._pitch * BAR_SHARE / 2) * 2
-            column = Box(x, self.box.y, width, self.box.height)
-            picture.paste(ground, column, column.x, column.y)
+            if half < before[number]:  # else what is there is covered
+                column = Box(x, self.box.y, width, self.box.height)
+                picture.paste(ground, column, column.x, column.y)
             colour = self._heard if number == centre and not new[-1] else self._colours[number]
             picture.fill(Box(x, max(self.box.y, middle - half), width, min(2 * half, self.box.height)), colour)
 

@@ -1,10 +1,12 @@
 """What a film is made from: its shape, its look, its words with their times, and what is known of the song."""
 
+import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jobs.engines.covers.palette import Palette
+from jobs.engines.films.coders import USUAL, Coding, check_codec
 from jobs.engines.run import EngineRefused
 from jobs.formats.lyrics import Line, check_lines
 
@@ -36,11 +38,19 @@ class FilmPlan:
     beats_seconds: tuple[float, ...] = ()
     sections_seconds: tuple[float, ...] = ()  # where each begins
     cover: Path | None = None
+    is_zoomed: bool = False  # what is behind the words, or the cover, slowly comes nearer and goes away again
+    coding: Coding = USUAL
 
     @property
     def frame_count(self) -> int:
         """How many frames the film has."""
         return max(1, round(self.duration_seconds * self.fps))
+
+    @property
+    def digest(self) -> str:
+        """Equal for plans that look alike wherever their files lie, as far as the cover is the same."""
+        placeless = replace(self, audio=Path(), cover=None)
+        return hashlib.sha256(repr(placeless).encode()).hexdigest()
 
     def frame_at(self, seconds: float) -> int:
         """The first frame that is shown at this time or after it."""
@@ -58,6 +68,7 @@ def check_plan(plan: FilmPlan, themes: tuple[str, ...]) -> None:
         "TEXT_TOO_LONG",
         f"title and artist have at most {MOST_TITLE_CHARACTERS} characters",
     )
+    check_codec(plan.coding.codec)
     _check_marks(plan)
     _check_words(plan)
 

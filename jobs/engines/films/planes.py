@@ -46,6 +46,19 @@ class Box:
         """Where it ends below."""
         return self.y + self.height
 
+    def joined(self, other: "Box") -> "Box":
+        """The smallest that holds both; an empty one holds nothing."""
+        if not self.width or not other.width:
+            return self if self.width else other
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        return Box(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
+
+    def overlap(self, other: "Box") -> "Box":
+        """What both hold."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        width, height = min(self.right, other.right) - x, min(self.bottom, other.bottom) - y
+        return Box(x, y, width, height) if width > 0 and height > 0 else Box(0, 0, 0, 0)
+
     def moved(self, x: int, y: int) -> "Box":
         """The same size elsewhere."""
         return Box(self.x + x, self.y + y, self.width, self.height)
@@ -97,28 +110,31 @@ class Picture:
         """Put a part of another picture so that its corner comes to this place."""
         target = Box(x, y, box.width, box.height)
         for number, (mine, theirs) in enumerate(zip(self.planes, source.planes, strict=True)):
-            mine[_within(target, is_half=number > 0)] = theirs[_within(box, is_half=number > 0)]
+            mine[within(target, is_half=number > 0)] = theirs[within(box, is_half=number > 0)]
 
-    def mix(self, source: "Picture", x: int, y: int, share: float) -> None:
-        """Blend a whole picture over a part of this one."""
+    def lay(self, picture: "Picture", box: Box, x: int, y: int, share: float) -> None:
+        """Blend a part over another picture so that its corner comes to this place."""
         weight = round(share * 256)
-        target = Box(x, y, source.width, source.height)
-        for number, (mine, theirs) in enumerate(zip(self.planes, source.planes, strict=True)):
-            region = mine[_within(target, is_half=number > 0)]
-            region[:] = (region.astype(np.uint16) * (256 - weight) + theirs.astype(np.uint16) * weight + 128) >> 8
+        if weight == 256:
+            picture.paste(self, box, x, y)
+            return
+        for number, (mine, theirs) in enumerate(zip(self.planes, picture.planes, strict=True)):
+            region = theirs[within(Box(x, y, box.width, box.height), is_half=number > 0)]
+            added = mine[within(box, is_half=number > 0)].astype(np.uint16) * weight
+            region[:] = (region.astype(np.uint16) * (256 - weight) + added + 128) >> 8
 
     def fill(self, box: Box, colour: tuple[int, int, int]) -> None:
         """Paint a box."""
         for number, (mine, value) in enumerate(zip(self.planes, colour, strict=True)):
-            mine[_within(box, is_half=number > 0)] = value
+            mine[within(box, is_half=number > 0)] = value
 
     def stain(self, coverage: Plane, colour: tuple[int, int, int]) -> None:
         """Lay a colour over all of it, as far as it is covered, 0 to 255."""
-        box = _bound(coverage)
+        box = bound(coverage)
         covered = coverage[box.y : box.bottom, box.x : box.right].astype(np.uint16)
-        halved = (covered[::2, ::2] + covered[1::2, ::2] + covered[::2, 1::2] + covered[1::2, 1::2] + 2) >> 2
+        halved = halve_coverage(covered)
         for number, (mine, value) in enumerate(zip(self.planes, colour, strict=True)):
-            region = mine[_within(box, is_half=number > 0)]
+            region = mine[within(box, is_half=number > 0)]
             share = halved if number else covered
             mixed = region * (255 - share) + share * value  # at most 255 squared: it fits 16 bits, rounded too
             mixed += 128
@@ -132,7 +148,13 @@ def to_yuv(colour: str) -> tuple[int, int, int]:
     return light, blue, red
 
 
-def _bound(coverage: Plane) -> Box:
+def halve_coverage(covered: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """How far the pixels of colour are covered."""
+    total = covered[::2, ::2] + covered[1::2, ::2] + covered[::2, 1::2] + covered[1::2, 1::2]
+    return np.asarray((total + 2) >> 2, np.uint16)
+
+
+def bound(coverage: Plane) -> Box:
     """What holds all that is covered."""
     rows, columns = (np.flatnonzero(coverage.any(axis)) for axis in (1, 0))
     if not len(rows):
@@ -149,6 +171,7 @@ def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(plane.reshape(height // 2, 2, width // 2, 2).mean((1, 3)), np.float32)
 
 
-def _within(box: Box, *, is_half: bool) -> tuple[slice, slice]:
+def within(box: Box, *, is_half: bool) -> tuple[slice, slice]:
+    """The rows and columns of a box in a plane."""
     step = 2 if is_half else 1
     return slice(box.y // step, box.bottom // step), slice(box.x // step, box.right // step)

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from jobs.engines.films.acts import NOW, POP_SCALES, Act, Card, Page, Pop, Stage
+from jobs.engines.films.drift import Drift, enlarge
 from jobs.engines.films.grounds import choose_inks, draw_blurred, draw_ground, read_cover
-from jobs.engines.films.lettering import Block, cover
+from jobs.engines.films.header import Header, Heading
+from jobs.engines.films.lettering import Block
 from jobs.engines.films.marks import Countdown, Progress, Waveform
 from jobs.engines.films.plan import FilmPlan, check_plan
-from jobs.engines.films.planes import Box, Picture, Plane, to_yuv
+from jobs.engines.films.planes import Box, Picture
 from jobs.engines.films.themes import THEMES, Highlight, Places, Theme, lay_out
 from jobs.engines.films.timeline import (
     Show,
@@ -28,10 +31,9 @@ from jobs.engines.films.typesetting import LEADING, Setting, Text, find_text, se
 from jobs.engines.run import EngineRefused
 
 LINE_GAP = 0.3  # between two lines of a page, in sizes
-TITLE_SIZE, ARTIST_SIZE, HEADER_SIZE = 0.13, 0.05, 0.031
+TITLE_SIZE, ARTIST_SIZE = 0.13, 0.05
 TITLE_ROWS = 3
 POP_ROOM = max(POP_SCALES) + 0.02
-READABLE_HEADER = 0.6  # of its wished size
 
 
 class Layer(Protocol):
@@ -54,27 +56,48 @@ class Scene:
     """All that a film shows."""
 
     ground: Picture
+    drift: Drift | None  # what of the ground moves
     layers: tuple[Layer, ...]
     unwritten_lines: tuple[int, ...]
     is_title_written: bool
+    poster_frame: int
 
 
 class Screen:
     """One picture that is kept up to date."""
 
     def __init__(self, scene: Scene) -> None:
-        ground = scene.ground
-        self.picture = ground.cut(Box(0, 0, ground.width, ground.height))
-        self._scene = scene
+        self.picture = _copy(scene.ground)
+        self._scene, self._drift = scene, scene.drift
+        self._ground = _copy(scene.ground) if scene.drift else scene.ground
+        self._moved: object = NOTHING
         self._states: list[object] = [NOTHING] * len(scene.layers)
 
     def show(self, frame: int) -> None:
         """Draw what differs from the frame shown last."""
+        if self._drift is not None:
+            self._move(self._drift, frame)
         for number, layer in enumerate(self._scene.layers):
             state = layer.state_at(frame)
             if state != self._states[number]:
-                layer.draw(self.picture, self._scene.ground, self._states[number], state)
+                layer.draw(self.picture, self._ground, self._states[number], state)
                 self._states[number] = state
+
+    def _move(self, drift: Drift, frame: int) -> None:
+        """Bring the ground to a frame; what stands on it is drawn anew."""
+        state = drift.state_at(frame)
+        if state == self._moved:
+            return
+        shown, self._moved = drift.draw(state), state
+        for picture in (self._ground, self.picture):
+            picture.paste(shown, Box(0, 0, shown.width, shown.height), drift.box.x, drift.box.y)
+        for number, layer in enumerate(self._scene.layers):
+            if layer.box.meets(drift.box):
+                self._states[number] = NOTHING
+
+
+def _copy(picture: Picture) -> Picture:
+    return picture.cut(Box(0, 0, picture.width, picture.height))
 
 
 def build_scene(plan: FilmPlan) -> Scene:
@@ -82,29 +105,31 @@ def build_scene(plan: FilmPlan) -> Scene:
     check_plan(plan, tuple(THEMES))
     theme = THEMES[plan.theme]
     places = lay_out(plan, theme)
+    _check_theme(plan, theme)
     texts = {number: find_text([word.text for word in line.words]) for number, line in enumerate(plan.lines)}
     written = {number: text for number, text in texts.items() if text is not None}
-    heading = _Heading(find_text([plan.title]), find_text([plan.artist]))
+    heading = Heading(find_text([plan.title]), find_text([plan.artist]))
     colours = choose_inks(plan.palette)
-    inks = colours if theme.highlight is Highlight.STEP else colours[NOW:]
-    ground = Picture.of_rgb(_paint_pixels(plan, theme, places, inks))
-    _stain_still(ground, plan, theme, places, heading)
-    writer = _Writer(plan, theme, places, heading, colours)
-    acts, sung = writer.write(written)
-    layers: list[Layer] = [Stage(places.words, acts)]
+    ground, drift = _paint(plan, theme, places, colours if theme.highlight is Highlight.STEP else colours[NOW:])
+    acts, sung = _Writer(plan, theme, places, heading, colours).write(written)
+    layers: list[Layer] = [Stage(places.words, acts, is_moving=drift is not None and drift.box.meets(places.words))]
     layers.append(Countdown(plan, places.countdown, list_gaps(sung, plan.fps), is_centred=theme.is_centred))
+    if places.header:
+        cards = [act.show for act in acts if isinstance(act, Card)]
+        layers.append(Header(plan, places.header, heading, places.letter, cards))
     if places.progress:
         layers.append(Progress(plan, places.progress))
     if places.waveform:
         layers.append(Waveform(plan, places.waveform))
     unwritten = tuple(number for number, text in texts.items() if text is None)
-    return Scene(ground, tuple(layers), unwritten, heading.title is not None or not plan.title.strip())
+    is_title_written = heading.title is not None or not plan.title.strip()
+    return Scene(ground, drift, tuple(layers), unwritten, is_title_written, _choose_poster(acts, plan))
 
 
-@dataclass(frozen=True)
-class _Heading:
-    title: Text | None
-    artist: Text | None
+def _choose_poster(acts: Sequence[Act], plan: FilmPlan) -> int:
+    """The middle of what is shown first: the title, where there is time for it."""
+    first = min((act.show for act in acts), key=lambda show: show.first, default=Show(0, plan.frame_count, 0, 0))
+    return (first.first + first.end) // 2
 
 
 @dataclass(frozen=True)
@@ -114,7 +139,7 @@ class _Writer:
     plan: FilmPlan
     theme: Theme
     places: Places
-    heading: _Heading
+    heading: Heading
     colours: tuple[str, str, str]
 
     def write(self, texts: dict[int, Text]) -> tuple[list[Act], list[Sung]]:
@@ -192,40 +217,45 @@ class _Writer:
         return Card(show, list(zip(self._pile(settings), inks, strict=True)))
 
 
-def _paint_pixels(plan: FilmPlan, theme: Theme, places: Places, inks: tuple[str, ...]) -> Plane:
-    boxes = tuple(box for box in (places.words, places.countdown, places.header) if box is not None)
-    if not theme.has_cover or places.cover is None:
-        return draw_ground(plan, theme.paint(plan), boxes, inks)
-    if plan.cover is None:
+def _check_theme(plan: FilmPlan, theme: Theme) -> None:
+    """EngineRefused unless the plan has what its theme shows."""
+    if theme.has_cover and plan.cover is None:
         raise EngineRefused("COVER_MISSING", f"the theme {plan.theme} shows a cover")
-    picture = read_cover(plan.cover)
-    pixels = Image.fromarray(draw_blurred(plan, picture, boxes, inks))
-    shown = ImageOps.fit(picture, (places.cover.width, places.cover.height), Image.Resampling.LANCZOS)
-    pixels.paste(shown, (places.cover.x, places.cover.y))
-    return np.asarray(pixels)
-
-
-def _stain_still(ground: Picture, plan: FilmPlan, theme: Theme, places: Places, heading: _Heading) -> None:
-    """What is written and drawn once: the header, and the line that the progress fills."""
-    if places.progress:
-        ground.fill(places.progress, to_yuv(plan.palette.figures[0]))
-        for seconds in plan.sections_seconds:
-            x = places.progress.x + round(places.progress.width * min(1.0, seconds / plan.duration_seconds) / 2) * 2
-            tick = Box(min(x, places.progress.right - 2), places.progress.y - 4, 2, places.progress.height + 8)
-            ground.fill(tick, to_yuv(plan.palette.figures[2]))
     if theme.has_waveform and not plan.levels:
         raise EngineRefused("LEVELS_MISSING", f"the theme {plan.theme} shows how loud the song is")
-    if places.header is None or heading.title is None:
-        return
-    box, size = places.header, HEADER_SIZE * places.letter
-    title = set_text(heading.title, box.width * 0.6, box.height, size, 1)
-    blocks = [(Block(title, 0, 0, title.width, is_centred=False), plan.palette.text)]
-    if heading.artist is not None:
-        artist = set_text(heading.artist, box.width * 0.36, box.height, size, 1)
-        blocks.append((Block(artist, 0, box.width - artist.width, box.width, is_centred=False), plan.palette.accent))
-    if any(block.setting.size < size * READABLE_HEADER for block, _ in blocks):
-        return
-    part = ground.cut(box)
-    for block, colour in blocks:
-        part.stain(cover([block], box.width, box.height), to_yuv(colour))
-    ground.paste(part, Box(0, 0, box.width, box.height), box.x, box.y)
+    if plan.is_zoomed and not theme.has_zoom:
+        zoomed = ", ".join(name for name, each in THEMES.items() if each.has_zoom)
+        raise EngineRefused(
+            "ZOOM_UNFIT", f"behind the words of {plan.theme} is nothing to zoom; themes that have it: {zoomed}"
+        )
+
+
+def _paint(plan: FilmPlan, theme: Theme, places: Places, inks: tuple[str, ...]) -> tuple[Picture, Drift | None]:
+    """The ground, and what of it moves: all of it, or the cover within its frame."""
+    if plan.cover is not None and places.cover is not None:
+        return _paint_cover(plan, plan.cover, places, places.cover, inks)
+    whole = Box(0, 0, plan.width, plan.height)
+    if plan.is_zoomed:
+        width, height = enlarge(whole)
+        larger = replace(plan, width=width, height=height)
+        still = Picture.of_rgb(draw_ground(larger, theme.paint(larger), (Box(0, 0, width, height),), inks))
+        return Picture(plan.width, plan.height), Drift(still, whole, plan.fps)
+    boxes = _list_written(places)
+    return Picture.of_rgb(draw_ground(plan, theme.paint(plan), boxes, inks)), None
+
+
+def _paint_cover(
+    plan: FilmPlan, path: Path, places: Places, box: Box, inks: tuple[str, ...]
+) -> tuple[Picture, Drift | None]:
+    cover = read_cover(path)
+    ground = Picture.of_rgb(draw_blurred(plan, cover, _list_written(places), inks))
+    size = enlarge(box) if plan.is_zoomed else (box.width, box.height)
+    still = Picture.of_rgb(np.asarray(ImageOps.fit(cover, size, Image.Resampling.LANCZOS)))
+    if plan.is_zoomed:
+        return ground, Drift(still, box, plan.fps)
+    ground.paste(still, Box(0, 0, box.width, box.height), box.x, box.y)
+    return ground, None
+
+
+def _list_written(places: Places) -> tuple[Box, ...]:
+    return tuple(box for box in (places.words, places.countdown, places.header) if box is not None)

@@ -33,13 +33,14 @@ class Theme:
     has_progress: bool = True
     has_waveform: bool = False
     has_cover: bool = False
+    has_zoom: bool = True
 
 
 THEMES = {
     "karaoke": Theme(grounds.paint_glow, Highlight.SWEEP, 0.094, rows=4, lines=2),
     "pop": Theme(grounds.paint_discs, Highlight.POP, 0.25, rows=2, lines=1, has_header=False),
     "stacked": Theme(grounds.paint_stripes, Highlight.STEP, 0.088, rows=6, lines=4, is_centred=False),
-    "minimal": Theme(grounds.paint_plain, Highlight.STEP, 0.066, rows=3, lines=1, has_header=False),
+    "minimal": Theme(grounds.paint_plain, Highlight.STEP, 0.066, rows=3, lines=1, has_header=False, has_zoom=False),
     "waveform": Theme(grounds.paint_horizon, Highlight.SWEEP, 0.082, rows=3, lines=2, has_waveform=True),
     "cover": Theme(grounds.paint_plain, Highlight.STEP, 0.066, rows=6, lines=4, is_centred=False, has_cover=True),
 }

@@ -1,0 +1,109 @@
+"""What frames can be encoded by; hardware has no place to be assumed, so that each is opened before it is believed."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.video.codeccontext import VideoCodecContext
+
+from jobs.engines.run import EngineRefused
+
+PRESET, CRF = "veryfast", 21
+
+_BT709 = 1  # colour space, primaries and transfer, as FFmpeg counts them
+_STUDIO_RANGE = 1
+
+
+@dataclass(frozen=True)
+class Coder:
+    """An encoder of FFmpeg and its options; each works in one thread, so that equal pictures give equal bytes."""
+
+    encoder: str
+    options: Mapping[str, str]
+    pixels: str = "yuv420p"
+    tag: str | None = None  # that players expect in an MP4
+    is_streamed: bool = True
+
+
+CODERS = {
+    "h264": Coder("libx264", {"preset": PRESET, "crf": str(CRF)}),
+    "hevc": Coder(
+        "libx265",
+        {"preset": PRESET, "crf": "24", "x265-params": "pools=none:frame-threads=1:open-gop=0:info=0:log-level=error"},
+        tag="hvc1",
+    ),
+    "vp9": Coder("libvpx-vp9", {"crf": "32", "b": "0", "deadline": "realtime", "cpu-used": "5"}, is_streamed=False),
+    "av1": Coder("libsvtav1", {"preset": "8", "crf": "35", "svtav1-params": "lp=1"}, is_streamed=False),
+    "h264_nvenc": Coder("h264_nvenc", {"preset": "p4", "rc": "vbr", "cq": "23", "b": "0"}),
+    "h264_qsv": Coder("h264_qsv", {"preset": PRESET, "global_quality": "23"}, pixels="nv12"),
+    "h264_vaapi": Coder("h264_vaapi", {"rc_mode": "CQP", "qp": "23"}, pixels="nv12"),
+    "h264_videotoolbox": Coder("h264_videotoolbox", {"b": "8M"}),
+}
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a film is encoded."""
+
+    codec: str = "h264"
+    is_variable_rate: bool = False  # only frames that differ from the one before
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether an MPEG transport stream of it is played."""
+        return CODERS[self.codec].is_streamed
+
+
+USUAL = Coding()
+
+
+def check_codec(name: str) -> None:
+    """EngineRefused unless we know it and FFmpeg here was built with it; whether it opens, only opening tells."""
+    if name not in CODERS:
+        raise EngineRefused("CODEC_UNKNOWN", f"the codec is one of {', '.join(CODERS)}")
+    if CODERS[name].encoder not in av.codecs_available:
+        raise EngineRefused("CODEC_MISSING", f"FFmpeg was built without {name} here; {_tell_codecs()}")
+
+
+def open_context(context: VideoCodecContext, name: str) -> None:
+    """Open an encoder that was set up, or EngineRefused; to be called where no process is forked any more."""
+    try:
+        context.open()
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise EngineRefused("CODEC_MISSING", f"{name} does not open on this machine; {_tell_codecs()}") from error
+
+
+def set_up(context: VideoCodecContext, name: str, width: int, height: int, fps: int) -> None:
+    """Size, rate and colours."""
+    os.environ["SVT_LOG"] = "1"  # errors alone: it writes to the standard error whatever FFmpeg is told
+    context.width, context.height, context.pix_fmt = width, height, CODERS[name].pixels
+    context.time_base, context.framerate = Fraction(1, fps), Fraction(fps)
+    context.color_range, context.colorspace = _STUDIO_RANGE, _BT709
+    context.color_primaries = context.color_trc = _BT709
+
+
+def list_codecs() -> list[str]:
+    """The names of those that open on this machine; to be called where no process is forked any more."""
+    return [name for name in CODERS if _opens(name)]
+
+
+def _tell_codecs() -> str:
+    return f"there are {', '.join(list_codecs())}"
+
+
+def _opens(name: str) -> bool:
+    coder = CODERS[name]
+    if coder.encoder not in av.codecs_available:
+        return False
+    context = av.CodecContext.create(coder.encoder, "w")
+    if not isinstance(context, VideoCodecContext):
+        return False
+    set_up(context, name, 640, 360, 30)
+    context.options = dict(coder.options)
+    try:
+        context.open()
+    except (av.FFmpegError, OSError, ValueError):
+        return False
+    return True

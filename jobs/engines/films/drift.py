@@ -1,0 +1,70 @@
+"""A ground that slowly comes nearer and goes away again: pictures of it a pixel apart, and mixtures of two."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from jobs.engines.films.planes import Box, Picture, Plane
+
+MOST_ZOOM = 1.1
+TURN_SECONDS = 30.0  # from the farthest to the nearest
+SHARES = 16  # of the way from one picture to the next: what is finer is lost in any encoder
+_CHUNK_BYTES = 1 << 17  # that stay in the processor's cache
+
+
+class Drift:
+    """Moves a still that was drawn larger than its box, so that it is sharp when it is near."""
+
+    def __init__(self, still: Picture, box: Box, fps: int) -> None:
+        self.box, self._still, self._fps = box, still, fps
+        self._steps = round(max(box.width, box.height) / 2 * (MOST_ZOOM - 1))  # a pixel each, at the longer side's ends
+        self._scaled: dict[int, Picture] = {}
+        self._mixed = Picture(box.width, box.height)
+
+    def state_at(self, frame: int) -> int:
+        """How near it is, in shares of steps."""
+        nearness = (1 - math.cos(math.pi * frame / self._fps / TURN_SECONDS)) / 2
+        return round(nearness * self._steps * SHARES)
+
+    def draw(self, state: int) -> Picture:
+        """What is seen in the box; good until it is drawn again."""
+        step, share = divmod(state, SHARES)
+        wanted = [step, step + 1] if share else [step]
+        self._scaled = {number: self._scaled.get(number) or self._scale(number) for number in wanted}
+        if not share:
+            return self._scaled[step]
+        _mix(self._mixed, self._scaled[step], self._scaled[step + 1], share)
+        return self._mixed
+
+    def _scale(self, step: int) -> Picture:
+        scaled = Picture(self.box.width, self.box.height)
+        zoom = 1 + (MOST_ZOOM - 1) * step / self._steps
+        for mine, theirs in zip(scaled.planes, self._still.planes, strict=True):
+            mine[:] = _zoom(theirs, mine.shape, zoom)
+        return scaled
+
+
+def enlarge(box: Box) -> tuple[int, int]:
+    """Width and height of the still for a box."""
+    return round(box.width * MOST_ZOOM / 2) * 2, round(box.height * MOST_ZOOM / 2) * 2
+
+
+def _zoom(plane: Plane, shape: tuple[int, int], zoom: float) -> Plane:
+    """The middle of a plane, by fractions of pixels."""
+    (height, width), share = plane.shape, (1 - 1 / zoom) / 2
+    middle = (width * share, height * share, width * (1 - share), height * (1 - share))
+    scaled = Image.fromarray(plane).resize((shape[1], shape[0]), Image.Resampling.BILINEAR, box=middle)
+    return np.asarray(scaled)
+
+
+def _mix(target: Picture, one: Picture, other: Picture, share: int) -> None:
+    """Each byte between those of two pictures."""
+    flat, first, second = (picture.memory.reshape(-1) for picture in (target, one, other))
+    for start in range(0, len(flat), _CHUNK_BYTES):
+        chunk = slice(start, start + _CHUNK_BYTES)
+        mixed = first[chunk] * np.uint16(SHARES - share)
+        mixed += second[chunk] * np.uint16(share)
+        mixed += SHARES // 2
+        mixed //= SHARES
+        flat[chunk] = mixed

@@ -1,0 +1,235 @@
+"""Renders any film by segments that are encoded side by side, each kept as soon as it is whole.
+
+What lies in the folder, each under its name only when it is whole:
+    segment-0000.mp4    five seconds of pictures; where one of this film lies there at the start it is not made again
+    segment-0000.ts     the same with the sound, on the film's clock: together they are an HLS stream that grows; of
+                        H.264 and HEVC alone, since no player takes another codec in it
+    preview.jpg         the newest frame, about once a second
+    sound.m4a           as much of the song as the film is long
+    film.mp4, poster.jpg  at the end
+"""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from multiprocessing.context import ForkContext, ForkProcess
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+from jobs.engines.films.coders import USUAL, Coding, check_codec
+from jobs.engines.films.encoding import SEGMENT_SECONDS, encode_pictures, write_still
+from jobs.engines.films.joining import is_whole, join_film, write_sound, write_stream
+from jobs.engines.films.planes import Picture
+from jobs.engines.run import EngineRefused, Report
+
+PROCESSES = 2
+REPORT_SECONDS = PREVIEW_SECONDS = 1.0
+POLL_SECONDS = 0.1
+PREVIEW_SIDE, POSTER_SIDE = 640, 1920
+JOINING = 0.98  # how far the work is when all frames are encoded
+REFUSED_EXIT = 3
+
+Draw = Callable[[range], Iterator[Picture]]
+"""Draws these frames in their order; a picture may change when the next one is asked for.
+
+It is called in forked processes, once for each segment, and the same frames look the same whatever was drawn before.
+"""
+
+
+@dataclass(frozen=True)
+class Reel:
+    """A film to be rendered: what draws it, and what it sounds like."""
+
+    draw: Draw
+    frame_count: int
+    fps: int
+    audio: Path
+    poster_frame: int = 0
+    coding: Coding = USUAL
+    film: str = ""  # tells its segments from those of another film that may lie in the folder
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One stretch of a film; its length is fixed, since how many processes there are must not show in the bytes."""
+
+    path: Path
+    frames: range
+
+    @property
+    def stream(self) -> Path:
+        """The same with its sound."""
+        return self.path.with_suffix(".ts")
+
+
+def render_segments(reel: Reel, folder: Path, report: Report, processes: int = PROCESSES) -> Path:
+    """Make the film in this folder, going on from the segments that lie there, and return its path."""
+    check_codec(reel.coding.codec)
+    segments = _list_segments(reel, folder)
+    sound = folder / "sound.m4a"
+    _keep(sound, lambda path: write_sound(path, reel.audio, Fraction(reel.frame_count, reel.fps)))
+    drawn = _drop_torn(reel, segments)
+    _encode(_Work(reel, segments, sound, folder / "preview.jpg"), drawn, report, processes)
+    report(JOINING, "joining")
+    _keep(folder / "poster.jpg", lambda path: _write_poster(path, reel))
+    parts = [(segment.path, Fraction(segment.frames.start, reel.fps)) for segment in segments]
+    return _keep(folder / "film.mp4", lambda path: join_film(path, parts, sound))
+
+
+def _list_segments(reel: Reel, folder: Path) -> list[Segment]:
+    step = SEGMENT_SECONDS * reel.fps
+    starts = range(0, reel.frame_count, step)
+    return [
+        Segment(folder / f"segment-{number:04}.mp4", range(start, min(start + step, reel.frame_count)))
+        for number, start in enumerate(starts)
+    ]
+
+
+def _keep(path: Path, write: Callable[[Path], None]) -> Path:
+    """Write a file whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    write(part)
+    return part.replace(path)
+
+
+def _drop_torn(reel: Reel, segments: list[Segment]) -> int:
+    """How many frames lie there in whole segments; what is no such segment goes."""
+    drawn = 0
+    for segment in segments:
+        frame_count = len(segment.frames)
+        if is_whole(segment.path, reel.film, frame_count, reel.fps, is_variable_rate=reel.coding.is_variable_rate):
+            drawn += frame_count
+        else:
+            segment.path.unlink(missing_ok=True)
+            segment.stream.unlink(missing_ok=True)
+    return drawn
+
+
+def _write_poster(path: Path, reel: Reel) -> None:
+    for picture in reel.draw(range(reel.poster_frame, reel.poster_frame + 1)):
+        write_still(path, picture, POSTER_SIDE)
+
+
+_context = multiprocessing.get_context("fork")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the processes share."""
+
+    reel: Reel
+    segments: list[Segment]
+    sound: Path
+    preview: Path
+    taken: "Synchronized[int]" = field(default_factory=lambda: _context.Value("i", 0))
+    drawn: "Synchronized[int]" = field(default_factory=lambda: _context.Value("i", 0))
+    shown_at: "Synchronized[float]" = field(default_factory=lambda: _context.Value("d", 0.0))
+    refusals: "SimpleQueue[tuple[str, str]]" = field(default_factory=_context.SimpleQueue)
+
+
+def _encode(work: _Work, already_drawn: int, report: Report, processes: int) -> None:
+    """Let some processes take one segment after the other."""
+    with _running(_context, min(processes, len(work.segments)), work) as workers:
+        pace = _Pace(work.reel.frame_count, already_drawn, report)
+        while any(worker.exitcode is None for worker in workers):
+            _raise_failure(workers, work)
+            pace.tell(work.drawn.get_obj().value)  # without its lock, which a worker may have died with
+            next(worker for worker in workers if worker.exitcode is None).join(POLL_SECONDS)
+        _raise_failure(workers, work)
+
+
+def _raise_failure(workers: list[ForkProcess], work: _Work) -> None:
+    codes = {worker.exitcode for worker in workers if worker.exitcode}
+    if REFUSED_EXIT in codes:
+        raise EngineRefused(*work.refusals.get())
+    if codes:
+        raise RuntimeError(f"frames could not be encoded: exit code {min(codes)}")
+
+
+@contextmanager
+def _running(context: ForkContext, count: int, work: _Work) -> Iterator[list[ForkProcess]]:
+    workers = [context.Process(target=_take_segments, args=(work,), daemon=True) for _ in range(count)]
+    try:
+        for worker in workers:
+            worker.start()
+        yield workers
+    finally:
+        for worker in workers:
+            if worker.pid is not None:
+                worker.kill()
+                worker.join()
+
+
+def _take_segments(work: _Work) -> None:
+    try:
+        while (number := _take_number(work)) < len(work.segments):
+            _make_segment(work, work.segments[number])
+    except EngineRefused as error:
+        work.refusals.put((error.code, error.message))
+        raise SystemExit(REFUSED_EXIT) from error
+
+
+def _take_number(work: _Work) -> int:
+    with work.taken.get_lock():
+        work.taken.value += 1
+        return work.taken.value - 1
+
+
+def _make_segment(work: _Work, segment: Segment) -> None:
+    fps, frames = work.reel.fps, segment.frames
+    if not segment.path.exists():
+        _keep(
+            segment.path, lambda path: encode_pictures(path, _draw(work, frames), fps, work.reel.coding, work.reel.film)
+        )
+    if work.reel.coding.is_streamed and not segment.stream.exists():
+        begin, end = Fraction(frames.start, fps), Fraction(frames.stop, fps)
+        _keep(segment.stream, lambda path: write_stream(path, segment.path, begin, end, work.sound))
+
+
+def _draw(work: _Work, frames: range) -> Iterator[Picture]:
+    """The frames; each is counted, and one a second is shown."""
+    for picture in work.reel.draw(frames):
+        if _is_preview_due(work):
+            _keep(work.preview, lambda path, shown=picture: write_still(path, shown, PREVIEW_SIDE))  # type: ignore[misc] # its default is a Picture
+        yield picture
+        with work.drawn.get_lock():
+            work.drawn.value += 1
+
+
+def _is_preview_due(work: _Work) -> bool:
+    now = time.monotonic()
+    with work.shown_at.get_lock():
+        is_due = now - work.shown_at.value >= PREVIEW_SECONDS
+        if is_due:
+            work.shown_at.value = now
+    return is_due
+
+
+class _Pace:
+    """Tells how many frames are done, how fast, and how long the rest takes."""
+
+    def __init__(self, frame_count: int, already_drawn: int, report: Report) -> None:
+        self._frame_count, self._already_drawn, self._report = frame_count, already_drawn, report
+        self._began = time.monotonic()
+        self._told_at = float("-inf")
+
+    def tell(self, drawn: int) -> None:
+        """Report, about once a second."""
+        now = time.monotonic()
+        if now - self._told_at < REPORT_SECONDS:
+            return
+        self._told_at = now
+        done = self._already_drawn + drawn
+        fraction = JOINING * done / self._frame_count
+        if not drawn:
+            self._report(fraction, "drawing")
+            return
+        per_second = drawn / max(1e-3, now - self._began)
+        left_seconds = (self._frame_count - done) / per_second
+        self._report(
+            fraction, f"frame {done} of {self._frame_count}, {per_second:.0f} a second, {left_seconds:.0f} s left"
+        )
