@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import analyses, api, films, jobs, leaks, loss, media, realtime, speech
+from tests.bench import analyses, api, cuts, films, jobs, leaks, loss, media, realtime, speech
 from tests.bench.report import Table, print_table, write_json
 
 Benchmark = Callable[[bool], Awaitable[list[Table]]]
 BENCHMARKS: dict[str, Benchmark] = {
     "media": media.measure,
     "films": films.measure,
+    "cuts": cuts.measure,
     "analyses": analyses.measure,
     "speech": speech.measure,
     "api": api.measure,
