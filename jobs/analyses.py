@@ -1,7 +1,5 @@
 """Analyses: a job listens to a track in three steps; what each has heard is kept and told as soon as it is there."""
 
-import asyncio
-import hashlib
 from collections.abc import Coroutine
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from jobs.engines.analyses.waveforms import Waveform, draw_waveforms
 from jobs.engines.run import Report
 from jobs.make import make
 from jobs.queue import Work
-from jobs.scratch import scratch_folder
+from jobs.scratch import fetch_file, scratch_folder
 from server.errors import Conflict, LeaseLost, SubjectGone
 from storage import allowances, analyses, database, idempotency, jobs, tracks
 from storage.access import Viewer
@@ -199,12 +197,7 @@ class Listening:
 
 async def _fetch(blobs: BlobStore, key: str, path: Path) -> str:
     """Copy the audio here; answers with what names its content."""
-    digest = hashlib.sha256()
     try:
-        with path.open("wb") as out:
-            async for chunk in blobs.read(key):
-                digest.update(chunk)
-                await asyncio.to_thread(out.write, chunk)
+        return await fetch_file(blobs, key, path)
     except BlobMissing as missing:
         raise SubjectGone("The track's audio is gone") from missing
-    return digest.hexdigest()

@@ -41,3 +41,11 @@ def wait_beating(work: Coroutine[Any, Any, T], beat: Callable[[], None], beat_se
     finally:
         future.cancel()
     return future.result()
+
+
+def begin(work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
+    """Run `work` on the loop while the actor goes on."""
+    if _loop is None:
+        work.close()
+        raise RuntimeError("bind() was not called in this process")
+    return asyncio.run_coroutine_threadsafe(work, _loop)

@@ -1,6 +1,5 @@
 """Imports: a song that somebody brought becomes a track like any other, and sounds as its owner mastered it."""
 
-import asyncio
 import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +13,7 @@ from jobs.engines.tracks import ImportedTrack, import_track
 from jobs.make import make
 from jobs.moderation import Words
 from jobs.queue import Work
-from jobs.scratch import scratch_folder
+from jobs.scratch import fetch_file, scratch_folder
 from jobs.seals import sign_files
 from jobs.tracks import MAX_SECONDS, MAX_SEED, put_asset
 from server.errors import Conflict, UploadGone, ValidationFailed
@@ -151,9 +150,7 @@ async def _take(work: Work) -> tuple[str, Upload, CoverPlan]:
 async def _fetch(blobs: BlobStore, upload: Upload, file: Path) -> None:
     assert upload.blob_key is not None  # noqa: S101 - it is STORED
     try:
-        with file.open("wb") as out:
-            async for chunk in blobs.read(upload.blob_key):
-                await asyncio.to_thread(out.write, chunk)
+        await fetch_file(blobs, upload.blob_key, file)
     except BlobMissing as missing:
         raise UploadGone from missing
 

@@ -1,6 +1,6 @@
 """The contents page of the work that can be asked for: every kind of job, its queue and its actor."""
 
-from jobs import analyses, covers, imports, lyrics, probes, tracks, uploads
+from jobs import analyses, covers, imports, lyrics, probes, tracks, uploads, videos
 from jobs.queue import Kind
 
 KINDS = {
@@ -13,6 +13,7 @@ KINDS = {
         Kind("covers.rasterise", "default", covers.rasterise),
         Kind("uploads.check", "default", uploads.check),
         Kind("lyrics.align", "speech", lyrics.align),
+        Kind(videos.KIND, videos.QUEUE, videos.render),
         Kind("jobs.probe", "default", probes.probe),
     )
 }

@@ -25,22 +25,22 @@ class Progress:
         self._lease = lease
         self._interrupted = interrupted
         self._heard_at = time.monotonic()
-        self._shown: tuple[float, str] = (0.0, "starting")
+        self._shown = (0.0, "starting", "")
         self._shown_at = 0.0
 
-    def __call__(self, fraction: float, stage: str) -> None:
+    def __call__(self, fraction: float, stage: str, message: str = "") -> None:
         if self._interrupted.is_set():
             raise JobInterrupted
-        shown = (min(1.0, max(self._shown[0], round(fraction, 4))), stage)
+        shown = (min(1.0, max(self._shown[0], round(fraction, 4))), stage, message)
         waited = time.monotonic() - self._shown_at
         if stage == self._shown[1] and waited < (BEAT_SECONDS if shown == self._shown else SHOW_SECONDS):
             return
         self._shown, self._shown_at = shown, time.monotonic()
         self._beat(*shown)
 
-    def _beat(self, fraction: float, stage: str) -> None:
+    def _beat(self, fraction: float, stage: str, message: str) -> None:
         try:
-            held = wait(jobs.beat(self._lease, fraction, stage), BEAT_TIMEOUT_SECONDS)
+            held = wait(jobs.beat(self._lease, fraction, stage, message), BEAT_TIMEOUT_SECONDS)
             if held is None:
                 cancelled = wait(jobs.holds(self._lease, State.CANCELLED), BEAT_TIMEOUT_SECONDS)
                 raise JobCancelled if cancelled else LeaseLost

@@ -194,7 +194,9 @@ class Desk:
         except JobStopped as stopped:
             outcome = stopped.code.lower()
         except JobFailed as failure:
-            outcome = _end_badly(lease, failure.code, failure.message, retryable=failure.retryable)
+            outcome = _end_badly(
+                lease, failure.code, failure.message, retryable=failure.retryable, log_key=failure.log_key
+            )
         except (*database.LOST, Unavailable, TimeoutError) as lost:
             log.warning("job.storage_lost", error=str(lost))
             outcome = _end_badly(lease, "STORAGE_LOST", "The storage went away meanwhile", retryable=True)
@@ -216,14 +218,14 @@ def settle(move: Callable[[], Coroutine[Any, Any, None]]) -> None:
     return wait(move())
 
 
-def _end_badly(lease: Lease, code: str, message: str, *, retryable: bool) -> str:
+def _end_badly(lease: Lease, code: str, message: str, *, retryable: bool, log_key: str | None = None) -> str:
     log.warning("job.failed", kind=lease.kind, error=code, message=message, retryable=retryable)
     try:
         if retryable and lease.attempt < lease.max_attempts:
             delay_seconds = retry_delay_seconds(lease.attempt)
             settle(lambda: jobs.retry_job(lease, code, message, delay_seconds=delay_seconds))
             return "retried"
-        settle(lambda: jobs.fail_job(lease, code, message, retryable=retryable))
+        settle(lambda: jobs.fail_job(lease, code, message, retryable=retryable, log_key=log_key))
     except LibrettoError as error:
         return error.code.lower()
     return "failed"

@@ -1,11 +1,15 @@
 """A folder for the work of one job, gone when the work is; a worker that was killed leaves its own to the next."""
 
+import asyncio
+import hashlib
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from storage.blobs import BlobStore
 
 PREFIXES = ("libretto-job-", "libretto-engines-")
 DAY_SECONDS = 86_400  # longer than any job works
@@ -28,3 +32,13 @@ def sweep_scratch(age_seconds: float = DAY_SECONDS) -> int:
     for path in old:
         shutil.rmtree(path, ignore_errors=True)
     return len(old)
+
+
+async def fetch_file(blobs: BlobStore, key: str, path: Path) -> str:
+    """Copy a file of the store here; answers with the hash that names its content, or BlobMissing."""
+    digest = hashlib.sha256()
+    with path.open("wb") as out:
+        async for chunk in blobs.read(key):
+            digest.update(chunk)
+            await asyncio.to_thread(out.write, chunk)
+    return digest.hexdigest()

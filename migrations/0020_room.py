@@ -12,6 +12,6 @@ END $$"""
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0016_imports")]
+    dependencies = [("storage", "0017_videos")]
 
     operations = [ops.RunSQL(HAS_ROOM, reverse_sql="DROP FUNCTION has_room(uuid, varchar, bigint)")]

@@ -21,6 +21,7 @@ from schema.styles import StyleQuery
 from schema.tracks import TrackMutation, TrackQuery
 from schema.uploads import UploadMutation, UploadQuery
 from schema.users import UserMutation, UserQuery
+from schema.videos import VideoMutation, VideoQuery
 from schema.webhooks import WebhookMutation, WebhookQuery
 
 
@@ -31,6 +32,7 @@ class Query(
     TrackQuery,
     SeriesQuery,
     CoverQuery,
+    VideoQuery,
     UploadQuery,
     JobQuery,
     StyleQuery,
@@ -54,6 +56,7 @@ class Mutation(
     AnalysisMutation,
     CoverMutation,
     LyricsMutation,
+    VideoMutation,
     UploadMutation,
     JobMutation,
     WebhookMutation,

@@ -17,7 +17,7 @@ from schema.reads import computed, relation
 from schema.roots import One, Page
 from schema.ticker import begin_ticking
 from server import errors
-from storage import jobs, tracks, uploads
+from storage import jobs, tracks, uploads, videos
 from storage.access import ADMINS, OWNER, OWNER_AND_ADMINS
 from storage.jobs.rows import JobState as JobSnapshot
 from storage.lifecycle import TERMINAL, State
@@ -26,6 +26,7 @@ from storage.rows import read_id
 if TYPE_CHECKING:
     from schema.tracks import Track
     from schema.uploads import MediaUpload
+    from schema.videos import Video
 
 QUEUES_SECONDS = 1.0
 KEEPS_ENDED_SECONDS = 600.0  # a phone that comes back sees what has ended meanwhile
@@ -84,6 +85,9 @@ class Job(Node):
     )
     upload: Annotated["MediaUpload", strawberry.lazy("schema.uploads")] | None = relation(
         lambda: uploads.Upload, "subject_id", description="The file that the job looks at."
+    )
+    video: Annotated["Video", strawberry.lazy("schema.videos")] | None = relation(
+        lambda: videos.Video, "id", "job_id", description="The film that the job renders."
     )
 
 

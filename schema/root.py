@@ -17,6 +17,7 @@ from schema.styles import Style
 from schema.tracks import Asset, Track
 from schema.uploads import MediaUpload
 from schema.users import User
+from schema.videos import Video
 from schema.webhooks import Webhook, WebhookDelivery
 
 NODES: tuple[type[Node], ...] = (
@@ -34,6 +35,7 @@ NODES: tuple[type[Node], ...] = (
     TimedLyrics,
     Track,
     User,
+    Video,
     Webhook,
     WebhookDelivery,
 )

@@ -27,6 +27,7 @@ from server.operations import Operations
 from server.operations.cohorts import Cohorts
 from server.operations.trusted import open_library
 from server.origins import Origins
+from server.playlists import Playlists
 from server.realtime.sockets import MAX_MESSAGE_BYTES, Sockets
 from server.realtime.wire import WireProtocol
 from server.resources import Resources, open_resources
@@ -57,6 +58,7 @@ class Web:
                 WebSocketRoute("/graphql", self.sockets),
                 *self.health.routes(),
                 *transfers.routes(resources.blobs),
+                *Playlists(resources).routes(),
                 *pages.routes(resources, gatekeeper),
                 *self._callbacks.routes(),
             ],

@@ -180,6 +180,7 @@ class JobFailed(LibrettoError):
 
     code = "JOB_FAILED"
     retryable = False
+    log_key: str | None = None  # of what is told of the work to whoever asked for it
 
 
 class EngineFailed(JobFailed):

@@ -126,6 +126,7 @@ class Settings(BaseSettings):
     style_seed_enabled: bool = Field(True, description="Whether a new account gets a style seed and a style of its own")
     style_unlocks_enabled: bool = Field(True, description="Whether finished tracks unlock flourishes for covers")
     style_series_enabled: bool = Field(True, description="Whether people may begin series beside their default one")
+    video_retention_days: int = Field(14, ge=0, description="How long the files of videos are kept; `0`: for ever")
     database_pool_size: int = Field(10, ge=1, description="Connections to PostgreSQL, for each process")
     worker_slots: int = Field(2, ge=1, description="Media jobs that one worker process runs at a time")
     engine_memory_mb: int = Field(2048, ge=1024, description="Memory that one media job may take before it is stopped")
@@ -238,6 +239,7 @@ def _find_provenance_problems(settings: Settings) -> list[str]:
     return problems
 
 
+@lru_cache
 def _kept_secret(path: Path) -> bytes:
     try:
         return path.read_bytes()

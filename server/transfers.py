@@ -73,7 +73,7 @@ class MediaFiles:
         if request.method == "OPTIONS":
             await Response(status_code=204, headers=SHARED_HEADERS | PREFLIGHT_HEADERS)(scope, receive, send)
         elif request.method not in ("GET", "HEAD"):
-            await _refuse(405, "METHOD_NOT_ALLOWED", f"Use {ALLOW}", {"Allow": ALLOW})(scope, receive, send)
+            await refuse(405, "METHOD_NOT_ALLOWED", f"Use {ALLOW}", {"Allow": ALLOW})(scope, receive, send)
         else:
             await self._serve(request, scope, receive, send)
 
@@ -82,13 +82,13 @@ class MediaFiles:
             try:
                 response = await self._open(request, stack)
             except LinkRefused as refusal:
-                response = _refuse(403, refusal.code, refusal.message)
+                response = refuse(403, refusal.code, refusal.message)
             except (BlobMissing, NotFound):
-                response = _refuse(404, "NOT_FOUND", "This file is gone")
+                response = refuse(404, "NOT_FOUND", "This file is gone")
             except TakenDown as refusal:
-                response = _refuse(451, refusal.code, refusal.message)
+                response = refuse(451, refusal.code, refusal.message)
             except (Unavailable, *LOST):
-                response = _refuse(503, Unavailable.code, "The files are out of reach right now", {"Retry-After": "5"})
+                response = refuse(503, Unavailable.code, "The files are out of reach right now", {"Retry-After": "5"})
             await response(scope, receive, send)
 
     async def _open(self, request: Request, stack: AsyncExitStack) -> Response:
@@ -116,7 +116,7 @@ class ArrivingFiles:
         if request.method == "OPTIONS":
             response = Response(status_code=204, headers=SHARED_HEADERS | PUT_PREFLIGHT_HEADERS)
         elif request.method != "PUT":
-            response = _refuse(405, "METHOD_NOT_ALLOWED", f"Use {ALLOW_PUT}", {"Allow": ALLOW_PUT})
+            response = refuse(405, "METHOD_NOT_ALLOWED", f"Use {ALLOW_PUT}", {"Allow": ALLOW_PUT})
         else:
             response = await self._answer(request)
         await response(scope, receive, send)
@@ -125,21 +125,21 @@ class ArrivingFiles:
         try:
             return await self._take(request)
         except LinkRefused as refusal:
-            return _refuse(403, refusal.code, refusal.message)
+            return refuse(403, refusal.code, refusal.message)
         except ArrivalRefused as refusal:
-            return _refuse(400, refusal.code, refusal.message)
+            return refuse(400, refusal.code, refusal.message)
         except ClientDisconnect:
-            return _refuse(400, "BODY_INCOMPLETE", "The connection was lost; send this again")
+            return refuse(400, "BODY_INCOMPLETE", "The connection was lost; send this again")
         except Unavailable as fault:
-            return _refuse(503, fault.code, "The files are out of reach right now", {"Retry-After": "5"})
+            return refuse(503, fault.code, "The files are out of reach right now", {"Retry-After": "5"})
 
     async def _take(self, request: Request) -> Response:
         key = request.path_params["key"]
         grant = self._uploads.check_link(key, request.query_params)
         if request.headers.get("content-length") != str(grant.size_bytes):
-            return _refuse(400, "WRONG_LENGTH", f"This link is for a body of {grant.size_bytes} bytes, said beforehand")
+            return refuse(400, "WRONG_LENGTH", f"This link is for a body of {grant.size_bytes} bytes, said beforehand")
         if grant.part is None and request.headers.get("content-type") != grant.mime_type:
-            return _refuse(400, "WRONG_TYPE", f"This link is for Content-Type: {grant.mime_type}")
+            return refuse(400, "WRONG_TYPE", f"This link is for Content-Type: {grant.mime_type}")
         async with self._turns.setdefault(key.split("/")[1], asyncio.Semaphore(PUTS_AT_ONCE)):
             blob = await self._uploads.receive(grant, request.stream())
         return Response(headers=SHARED_HEADERS | {"ETag": f'"{blob.etag}"', "Cache-Control": "no-store"})
@@ -178,7 +178,7 @@ def _answer(request: Request, file: OpenBlob, download_name: str, seconds_left: 
     try:
         span = pick_span(request.headers, etag, file.blob.size_bytes)
     except RangeNotSatisfiable as refusal:
-        return _refuse(416, refusal.code, refusal.message, {"Content-Range": f"bytes */{file.blob.size_bytes}"})
+        return refuse(416, refusal.code, refusal.message, {"Content-Range": f"bytes */{file.blob.size_bytes}"})
     start, end = span or (0, file.blob.size_bytes)
     headers["Content-Length"] = str(end - start)
     if span:
@@ -201,7 +201,8 @@ def _names(if_none_match: str | None, etag: str) -> bool:
     return "*" in tags or etag in tags
 
 
-def _refuse(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+def refuse(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    """Why a link does not lead to what it named."""
     return JSONResponse(
         {"error": {"code": code, "message": message}},
         status,

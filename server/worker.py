@@ -20,12 +20,13 @@ from jobs.kinds import KINDS
 from jobs.queue import QUEUES, Desk, Queue
 from jobs.submissions import call_off_strays
 from jobs.uploads import drop_strays, expire_uploads
+from jobs.videos import drop_stale
 from jobs.webhooks.sender import open_sender
 from server.health import Health
 from server.logs import get_logger
 from server.resources import Resources, open_resources
 from server.settings import Settings
-from storage import lyrics, providers, webhooks
+from storage import lyrics, providers, videos, webhooks
 
 STOP_MILLISECONDS = 10_000
 
@@ -102,6 +103,8 @@ def _chores(resources: Resources, foundry: Foundry, health: Health, name: str) -
         ),
         schedule.keep_doing(partial(expire_uploads, resources.blobs), schedule.EXPIRE_SECONDS),
         schedule.keep_doing(partial(drop_strays, resources.blobs), schedule.SWEEP_SECONDS),
+        schedule.keep_doing(partial(drop_stale, resources.blobs), schedule.EXPIRE_SECONDS),
+        schedule.keep_doing(videos.expire_films, schedule.SWEEP_SECONDS),
         schedule.keep_doing(partial(lyrics.forget_heard, resources.settings.lyrics_cache_days), schedule.SWEEP_SECONDS),
         schedule.keep_doing(partial(call_off_strays, foundry.providers), schedule.CALL_OFF_SECONDS),
     ]

@@ -35,11 +35,21 @@ COVER_SAVES = Allowance("covers.save", 30, 60)
 LYRICS = Allowance("lyrics.align", 20, 3600)
 SERIES = Allowance("series.create", 10, 3600)
 UPLOADS = Allowance("uploads.create", 60, 3600)
+VIDEOS = Allowance("videos.create", 10, 60)
 TRACKS = Allowance("tracks.create", 5, 60)
 WEBHOOK_SENDS = Allowance("webhooks.send", 10, 60)  # tests and replays, which anybody may have sent anywhere
 TRACKS_OF_PRO = Allowance("tracks.create.pro", 15, 60)  # besides those of everybody: 20 in all
 
-OF_EVERYBODY = (ANALYSES, COVER_SAVES, LYRICS, SERIES, UPLOADS, WEBHOOK_SENDS, TRACKS)  # the last is added to by plans
+OF_EVERYBODY = (
+    ANALYSES,
+    COVER_SAVES,
+    LYRICS,
+    SERIES,
+    UPLOADS,
+    VIDEOS,
+    WEBHOOK_SENDS,
+    TRACKS,
+)  # the last is added to by plans
 
 # KEYS[1]: the times in µs by Redis' clock, which all processes share, the newest first; ARGV: count, stretch in µs,
 # 1 to count one more. Answers with how long to wait, how many are left, and when the next one comes back; what is

@@ -35,6 +35,7 @@ ROW_MODULES = (
     "storage.audits",
     "storage.analyses",
     "storage.attestations",
+    "storage.videos",
 )
 LOST = (
     OSError,

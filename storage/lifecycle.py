@@ -6,9 +6,9 @@
         │                  ├───────fail────▶ FAILED ────────────┤   FAILED for good is the dead letter
         └──────cancel──────┴──────cancel───▶ CANCELLED ─────────┘
 
-A track or an analysis follows its job and the job's credits settle in the very statement that moves the job, so that
-no crash can part them: COMPLETE captures what was reserved, FAILED and CANCELLED give it back. What webhooks are told
-of an end is written there too.
+A track, an analysis or a video follows its job and the job's credits settle in the very statement that moves the job,
+so that no crash can part them: COMPLETE captures what was reserved, FAILED and CANCELLED give it back. What webhooks
+are told of an end is written there too.
 """
 
 from enum import StrEnum
@@ -41,6 +41,11 @@ followed AS (
 ), followed_analyses AS (
     UPDATE analyses SET status = moved.state, version = analyses.version + 1
     FROM moved WHERE analyses.job_id = moved.id
+), followed_videos AS (
+    UPDATE videos SET status = moved.state, version = videos.version + 1,
+        completed_at = CASE WHEN moved.state = 'COMPLETE' THEN now() END,
+        log_key = CASE WHEN moved.state = 'FAILED' THEN moved.log_key END
+    FROM moved WHERE videos.job_id = moved.id
 )"""
 
 SETTLE = f"""

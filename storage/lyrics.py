@@ -124,6 +124,12 @@ async def shift_lyrics(viewer: Viewer, track_id: UUID, offset_ms: int) -> TimedL
     return await TimedLyrics.get(id=record["id"])
 
 
+async def has_words(track_id: UUID) -> bool:
+    """Whether a track has words in time."""
+    timed = await TimedLyrics.get_or_none(track_id=track_id)
+    return timed is not None and bool(timed.lines)
+
+
 async def find_heard(user_id: UUID, key: str, max_age_days: int) -> dict[str, Any] | None:
     """What an engine heard under this key, unless that is too long ago."""
     record = await database.fetch_one(FIND_HEARD, user_id, key, max_age_days)

@@ -50,6 +50,7 @@ MIME_TYPES = {
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     "srt": "application/x-subrip",
     "svg": "image/svg+xml",
+    "ts": "video/mp2t",
     "txt": "text/plain",
     "vtt": "text/vtt",
     "wav": "audio/wav",

@@ -34,7 +34,8 @@ FROM (
         CASE state {_TYPE_OF_STATE} END AS type,
         CASE WHEN state = 'COMPLETE' AND kind IN ('tracks.render', 'tracks.import') THEN subject_id END AS completes,
         jsonb_build_object('jobId', 'job_' || replace(id::text, '-', ''), 'kind', kind,
-            'errorCode', CASE state WHEN 'FAILED' THEN error_code END) AS facts
+            'errorCode', CASE state WHEN 'FAILED' THEN error_code END, 'videoId', CASE WHEN kind = 'videos.render' THEN
+                (SELECT 'video_' || replace(videos.id::text, '-', '') FROM videos WHERE job_id = moved.id) END) AS facts
     FROM moved
 ) fact {_WANTED}
 )"""  # noqa: S608 - our own text

@@ -46,6 +46,8 @@ ANALYZE = """mutation ($input: AnalyzeTrackInput!) { analyzeTrack(input: $input)
   ... on AnalysisRequested { analysis { id } job { id } } } }"""
 ALIGN_LYRICS = """mutation ($input: AlignLyricsInput!) { alignLyrics(input: $input) {
   ... on LyricsRequested { job { id } } } }"""
+CREATE_VIDEO = """mutation ($input: CreateVideoInput!) { createVideo(input: $input) {
+  ... on VideoCreated { video { id } job { id } } } }"""
 CREATE_SERIES = 'mutation { createSeries(input: {title: "S"}) { ... on SeriesCreated { series { id } } } }'
 
 
@@ -115,10 +117,22 @@ async def time_lyrics(person: Person, track_id: str) -> str:
     return timed_id
 
 
+async def film(person: Person, track_id: str, *, is_finished: bool = True) -> tuple[str, str]:
+    """A video, complete or cancelled, and its job."""
+    wish = {"trackId": track_id, "aspect": "SQUARE", "lyric": {"theme": "WAVEFORM", "framesPerSecond": 24}}
+    created = (await person.get(CREATE_VIDEO, input=wish))["createVideo"]
+    if is_finished:
+        await person.wait_until(created["job"]["id"], "COMPLETE")
+    else:
+        await person.get("mutation ($id: ID!) { cancelJob(id: $id) { __typename } }", id=created["job"]["id"])
+    return created["video"]["id"], created["job"]["id"]
+
+
 @pytest_asyncio.fixture(scope="module")
 async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     """One who has tracks in every state and two series, one who has another, and an admin."""
     owner, other = await studio.make_user(), await studio.make_user()
+    people = {"owner": owner, "other": other, "admin": admin}
     series_id = (await owner.get(CREATE_SERIES))["createSeries"]["series"]["id"]
     made = [await owner.create_track(seed=n) for n in range(2)]
     made.append(await owner.create_track(seriesId=series_id, lyrics="la la", hasVocals=True))
@@ -133,16 +147,12 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     report_id = await report_and_take_down(owner, admin, made[2]["track"]["id"])
     hooks = [await make_webhook(person) for person in (owner, other)]
     brought = [await create_upload(person, size) for person, size in ((owner, 9), (owner, 20 << 20), (other, 9))]
+    films = [await film(owner, made[0]["track"]["id"], is_finished=is_finished) for is_finished in (True, False)]
     return World(
-        viewers={
-            "owner": viewer_of(studio, owner),
-            "other": viewer_of(studio, other),
-            "admin": viewer_of(studio, admin),
-            "nobody": ANONYMOUS,
-        },
+        viewers={name: viewer_of(studio, person) for name, person in people.items()} | {"nobody": ANONYMOUS},
         ids={
             "track": [one["track"]["id"] for one in everything] + [f"track_{new_id().hex}", "nonsense"],
-            "job": [one["job"]["id"] for one in everything] + [f"job_{new_id().hex}", ""],
+            "job": [*(one["job"]["id"] for one in everything), *(job for _, job in films), f"job_{new_id().hex}", ""],
             "node": [
                 *(one[kind]["id"] for one in everything for kind in ("track", "job")),
                 *(f"user_{read_id('user', person.id).hex}" for person in (owner, other)),
@@ -150,6 +160,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
                 *saved,
                 *(known_id for hook in hooks for known_id in hook),
                 *brought,
+                *(video for video, _ in films),
                 report_id,
                 await analyze(owner, made[0]["track"]["id"]),
                 timed_id,
@@ -159,6 +170,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
                 "track_1",
             ],
             "upload": [*brought, f"upload_{new_id().hex}", "nonsense"],
+            "video": [*(video for video, _ in films), f"video_{new_id().hex}", "nonsense"],
             "series": [series_id, f"series_{new_id().hex}", "track_" + "0" * 32],
             "webhook": [hook for hook, _ in hooks] + [f"webhook_{new_id().hex}", "delivery_" + "0" * 32],
         },

@@ -21,6 +21,7 @@ IDS = {
     "subject": "track",
     "webhookId": "webhook",
     "upload": "upload",
+    "video": "video",
 }
 ENUMS = {
     "reports": "ReportState",
