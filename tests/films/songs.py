@@ -44,11 +44,12 @@ def sing(texts: tuple[str, ...], first_seconds: float = 1.0, word_seconds: float
 
 def write_song(path: Path, seconds: float) -> Path:
     """A quiet tone as AAC."""
-    times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    tone = (0.1 * np.sin(2 * math.pi * 220 * times)).astype(np.float32)
+    count, step = round(seconds * SAMPLE_RATE), 1 << 16
     with M4aWriter(path, bits_per_second=64_000) as writer:
-        for start in range(0, len(tone), 1 << 16):
-            writer.write(np.stack([tone[start : start + (1 << 16)]] * 2))
+        for start in range(0, count, step):
+            times = np.arange(start, min(start + step, count)) / SAMPLE_RATE
+            tone = (0.1 * np.sin(2 * math.pi * 220 * times)).astype(np.float32)
+            writer.write(np.stack([tone] * 2))
     return path
 
 

@@ -39,7 +39,7 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plan(song: Path) -> FilmPlan:
-    return make_plan(song, "karaoke", 640, 360, SECONDS)
+    return make_plan(song, "karaoke", 960, 540, SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_each_stream_can_be_played_alone(whole: Path) -> None:
 
 def test_preview_and_poster_are_pictures_of_the_film(plan: FilmPlan, whole: Path) -> None:
     with Image.open(whole / "preview.jpg") as preview, Image.open(whole / "poster.jpg") as poster:
-        assert (preview.size, poster.size) == ((640, 360), (640, 360))
+        assert (preview.size, poster.size) == ((640, 360), (960, 540))
         drawn = np.asarray(draw_frame(plan, build_scene(plan).poster_frame), np.int16)
         assert np.abs(np.asarray(poster, np.int16) - drawn).mean() < 2
 
