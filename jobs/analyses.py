@@ -12,8 +12,9 @@ from jobs.engines.analyses.pitch import PitchContour, trace_pitch
 from jobs.engines.analyses.songs import SongAnalysis, analyse_recording
 from jobs.engines.analyses.waveforms import Waveform, draw_waveforms
 from jobs.engines.run import Report
-from jobs.make import make
+from jobs.make import CPU_SECONDS, make
 from jobs.queue import Work
+from jobs.recordings import MAX_SECONDS
 from jobs.scratch import fetch_file, scratch_folder
 from server.errors import Conflict, LeaseLost, SubjectGone
 from storage import allowances, analyses, database, idempotency, jobs, tracks
@@ -26,7 +27,8 @@ from storage.rows import new_id
 from storage.tracks import Track
 
 KIND, QUEUE = "analyses.listen", "media"
-ENGINE_VERSION = 1  # rises when the engines hear otherwise, so that every track can be listened to anew
+ENGINE_VERSION = 2  # rises when the engines hear otherwise, so that every track can be listened to anew
+PITCH_CPU_SECONDS = {"tiny": 2, "full": 30}  # for a second of music; measured: 0.13 and 3.5
 SHARES: dict[Part, tuple[float, float]] = {"waveforms": (0.0, 0.1), "song": (0.1, 0.4), "pitch": (0.4, 1.0)}
 
 
@@ -135,7 +137,7 @@ class Listening:
             self._keep("waveforms", self._keep_waveforms(drawn))
 
     def hear(self) -> None:
-        """Tempo, beats, key, sections, levels."""
+        """Tempo, beats, key, sections, levels, singing."""
         if self._find_known("song") is None:
             heard = make(self.work, analyse_recording, self.mix, report=self._report("song"))
             self._keep("song", self._keep_song(heard))
@@ -145,8 +147,22 @@ class Listening:
         wish, known = self.analysis.pitch_wish, self._find_known("pitch")
         if not PitchNetwork(known["network"].upper() if known else "NONE").includes(wish):
             network = wish.value.lower()
-            contour = make(self.work, trace_pitch, self.mix, self.mix.parent, network, report=self._report("pitch"))
+            contour = make(
+                self.work,
+                trace_pitch,
+                self.mix,
+                self.mix.parent,
+                network,
+                report=self._report("pitch"),
+                cpu_seconds=self._allow_cpu(network),
+            )
             self._keep("pitch", self._keep_pitch(contour))
+
+    def _allow_cpu(self, network: str) -> int:
+        """What a network may take of a processor for a song of this length."""
+        mix = wait(find_asset(self.analysis.track_id, "MIX"))
+        seconds = mix.duration_seconds if mix and mix.duration_seconds else MAX_SECONDS
+        return CPU_SECONDS + round(PITCH_CPU_SECONDS[network] * seconds)
 
     def _find_known(self, part: Part) -> Any:
         """What these engines have heard in this very audio before."""

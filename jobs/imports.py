@@ -1,26 +1,23 @@
 """Imports: a song that somebody brought becomes a track like any other, and sounds as its owner mastered it."""
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from uuid import UUID
 
-from jobs import covers, moderation, queue
+from jobs import covers, moderation, queue, recordings
 from jobs.bridge import wait, wait_beating
 from jobs.engines.covers import CoverPlan
 from jobs.engines.tracks import ImportedTrack, import_track
 from jobs.make import make
 from jobs.moderation import Words
 from jobs.queue import Work
-from jobs.scratch import fetch_file, scratch_folder
+from jobs.scratch import scratch_folder
 from jobs.seals import sign_files
-from jobs.tracks import MAX_SECONDS, MAX_SEED, put_asset
+from jobs.tracks import MAX_SEED, put_asset
 from server.errors import Conflict, UploadGone, ValidationFailed
 from storage import allowances, attestations, database, idempotency, jobs, tracks, uploads
 from storage.access import Viewer
 from storage.assets import replace_assets
-from storage.blobs import BlobMissing, BlobStore
 from storage.covers import keep_cover
 from storage.jobs import JobState
 from storage.rows import new_id
@@ -29,8 +26,6 @@ from storage.tracks import IMPORTED, Track
 from storage.uploads import Upload, UploadStatus
 
 KIND, QUEUE = "tracks.import", "media"
-MIN_SECONDS = 1.0
-LENIENT_SECONDS = MAX_SECONDS + 1.0  # encoders pad
 RIGHTS_WORDING = "rights-1"  # names the text below: a new text gets a new name
 RIGHTS = "I made this recording, or have the right to bring it here and to share it"
 
@@ -77,18 +72,8 @@ def _check(upload: Upload) -> None:
     """Conflict for a file that is not there, ValidationFailed for one that is no song."""
     if upload.status is not UploadStatus.STORED:
         raise Conflict(f"The upload is {upload.status.lower()}; only one that is STORED becomes a track")
-    if problem := next(_find_problems(upload), None):
+    if problem := recordings.find_problem(upload):
         raise ValidationFailed({"uploadId": problem})
-
-
-def _find_problems(upload: Upload) -> Iterator[str]:
-    if upload.media is None and not upload.mime_type.startswith("image/"):
-        yield "Nobody has measured this file yet; upload it again"
-    elif upload.media is None or upload.media["sound"] is None:
-        yield "There is no sound in it; bring audio, or a video with sound"
-    elif not MIN_SECONDS <= upload.media["duration_seconds"] < LENIENT_SECONDS:
-        seconds = upload.media["duration_seconds"]
-        yield f"A track lasts from {MIN_SECONDS:g} to {MAX_SECONDS} seconds, and this is {seconds:.1f} s long"
 
 
 async def _write(upload: Upload, wish: ImportWish, track_id: UUID) -> RequestedImport:
@@ -131,7 +116,7 @@ def import_upload(work: Work) -> None:
     title, upload, cover = wait(_take(work))
     with scratch_folder() as folder:
         file = folder / "upload"
-        wait_beating(_fetch(work.blobs, upload, file), lambda: work.report(0, "reading"))
+        wait_beating(recordings.copy_upload(work.blobs, upload, file), lambda: work.report(0, "reading"))
         made = make(work, import_track, file, cover, folder)
         sign_files(work, made.cover.crops.values(), title, "algorithmicMedia")
         wait_beating(_keep(work, cover, made), lambda: work.report(1, "keeping"))
@@ -145,14 +130,6 @@ async def _take(work: Work) -> tuple[str, Upload, CoverPlan]:
         raise UploadGone
     owner, style = await covers.find_owner_and_style(track)
     return track.title, upload, covers.plan_cover(owner, track, style, track.visual_version)
-
-
-async def _fetch(blobs: BlobStore, upload: Upload, file: Path) -> None:
-    assert upload.blob_key is not None  # noqa: S101 - it is STORED
-    try:
-        await fetch_file(blobs, upload.blob_key, file)
-    except BlobMissing as missing:
-        raise UploadGone from missing
 
 
 async def _keep(work: Work, cover: CoverPlan, made: ImportedTrack) -> None:

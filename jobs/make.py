@@ -24,15 +24,17 @@ def make(
     engine: Callable[..., T],
     *given: object,
     limits: run.Limits | None = None,
+    cpu_seconds: int = CPU_SECONDS,
     report: run.Report | None = None,
 ) -> T:
     """What the engine made of what it was given, in a child process that `work.report` can stop at any moment.
 
-    `report` stands for it where the engine does only a part of the work; it must end in `work.report`.
+    `report` stands for it where the engine does only a part of the work; it must end in `work.report`. Long work
+    may say how much of a processor it takes at most; whoever gives `limits` has said all.
     """
     limits = limits or run.Limits(
         memory_bytes=work.engine_memory_bytes,
-        cpu_seconds=CPU_SECONDS,
+        cpu_seconds=cpu_seconds,
         file_bytes=FILE_BYTES,
         stall_seconds=STALL_SECONDS,
     )

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
-from jobs import covers, moderation, queue
+from jobs import covers, moderation, queue, references
 from jobs.bridge import wait, wait_beating
 from jobs.engines.covers import CoverPlan
 from jobs.engines.music import Finished, Song, SongPlan
@@ -18,7 +19,10 @@ from jobs.engines.tracks import FinishedTrack, MadeTrack, finish_track, make_tra
 from jobs.make import make
 from jobs.moderation import Words
 from jobs.providers import Local, Member, Recording, Remote, SongWish, make_by_chain
+from jobs.providers.wish import ReferenceLink
 from jobs.queue import Work
+from jobs.recordings import MAX_SECONDS
+from jobs.references import ReferenceWish
 from jobs.scratch import scratch_folder
 from jobs.seals import Source, sign_files
 from jobs.styles import find_own_leanings
@@ -43,10 +47,11 @@ from storage.lifecycle import State
 from storage.lyrics import COMPOSER, TimedLyrics
 from storage.rows import new_id
 from storage.tracks import Track
+from storage.uploads import Upload
 
 KIND, QUEUE, REMOTE_QUEUE = "tracks.render", "media", "remote"
 SECONDS_PER_CREDIT = 6
-MIN_SECONDS, MAX_SECONDS = 5, 600
+MIN_SECONDS = 5
 MAX_PROMPT, MAX_LYRICS, MAX_TITLE = 2_000, 5_000, 120
 MAX_SEED = 2**31 - 1
 TITLE_WORDS = 6
@@ -73,6 +78,7 @@ class TrackWish:
     style_id: UUID | None = None
     series_id: UUID | None = None
     seed: int | None = None
+    references: tuple[ReferenceWish, ...] = ()
 
     def problems(self) -> dict[str, str]:
         """What is wrong with it, by field."""
@@ -92,6 +98,12 @@ class TrackWish:
         for name, text in (("prompt", self.prompt), ("lyrics", self.lyrics or "")):
             if "\x00" in text:
                 yield name, "The character NUL cannot be stored"
+        yield from references.find_problems(self.references)
+
+    def as_given(self) -> dict[str, Any]:
+        """What an idempotency key is tied to; wishes without references are told as they were before there were any."""
+        given = asdict(self)
+        return given if self.references else {name: given[name] for name in given if name != "references"}
 
 
 @dataclass(frozen=True)
@@ -133,10 +145,10 @@ async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str
     if idempotency_key is None:
         await _admit(user_id, wish)
         return await _write(user_id, wish, track_id, price)
-    claim = user_id, "createTrack", idempotency_key, asdict(wish)
+    claim = user_id, "createTrack", idempotency_key, wish.as_given()
     try:
         await _admit(user_id, wish)
-    except (PolicyRejected, RateLimited, Unavailable):
+    except (PolicyRejected, RateLimited, Unavailable, ValidationFailed):
         first = await idempotency.find_answer(*claim)
         if first is None:
             raise
@@ -150,11 +162,22 @@ async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str
 
 async def _admit(user_id: UUID, wish: TrackWish) -> None:
     """Whether it may be made, and now; what the policy refuses counts as nothing."""
+    await references.check_references(user_id, wish.references)
     await moderation.check(Words("track", prompt=wish.prompt, lyrics=wish.lyrics), user_id)
     await allowances.spend_track(user_id)
 
 
 async def _write(user_id: UUID, wish: TrackWish, track_id: UUID, price: int) -> RequestedTrack:
+    if not wish.references:
+        return await _write_track(user_id, wish, track_id, price)
+    async with database.transaction():
+        uploads = await references.check_references(user_id, wish.references, are_held=True)
+        requested = await _write_track(user_id, wish, track_id, price)
+        await references.keep_references(requested.track, uploads)
+        return requested
+
+
+async def _write_track(user_id: UUID, wish: TrackWish, track_id: UUID, price: int) -> RequestedTrack:
     track = Track.construct(
         id=track_id,
         user_id=user_id,
@@ -200,14 +223,16 @@ async def _first_answer(viewer: Viewer, track_id: UUID, price: int) -> Requested
 
 def render(work: Work) -> None:
     """Make the track: its song, stems and cover."""
-    song_plan, cover_plan = wait(_take(work))
+    song_plan, cover_plan, uploads = wait(_take(work))
     with scratch_folder() as folder:
-        provider, making = _make(work, song_plan, cover_plan, folder)
+        song_plan = replace(song_plan, reference=references.hear_reference(work, uploads, folder))
+        wish = _wish_of(song_plan, references.link_reference(work, uploads))
+        provider, making = _make(work, song_plan, wish, cover_plan, folder)
         _sign(work, song_plan, provider, making)
         wait_beating(_keep(work, cover_plan, provider, making), lambda: work.report(1, "keeping"))
 
 
-def _make(work: Work, song: SongPlan, cover: CoverPlan, folder: Path) -> tuple[str, Making]:
+def _make(work: Work, song: SongPlan, wish: SongWish, cover: CoverPlan, folder: Path) -> tuple[str, Making]:
     """Ask one provider after the other, as the settings say."""
     foundry, journal = work.foundry, JobJournal.of(work)
 
@@ -221,7 +246,7 @@ def _make(work: Work, song: SongPlan, cover: CoverPlan, folder: Path) -> tuple[s
     def send_to(name: str) -> Member[Making]:
         return Remote(
             provider=foundry.providers[name],
-            wish=_wish_of(song),
+            wish=wish,
             path=folder / "recording",
             journal=journal,
             report=lambda fraction, stage: work.report(fraction * REMOTE_SHARE, stage),
@@ -243,15 +268,26 @@ def _sign(work: Work, song: SongPlan, provider: str, making: Making) -> None:
     sign_files(work, making.made.cover.crops.values(), title_of(song.prompt), "algorithmicMedia")
 
 
-def _wish_of(song: SongPlan) -> SongWish:
+def _wish_of(song: SongPlan, link: ReferenceLink | None) -> SongWish:
     prompt = f"{song.prompt}, {song.style}" if song.style else song.prompt
-    if song.tempo_bpm is not None:
-        brief = read_plan(song)  # in which the prompt's own words come first
-        prompt += f", {brief.tempo_bpm:.0f} bpm, in {brief.key}"
-    return SongWish(prompt, song.duration_seconds, has_vocals=song.has_vocals, lyrics=song.lyrics, seed=song.seed)
+    brief, heard = read_plan(song), song.reference  # in which the prompt's own words come first
+    if song.tempo_bpm is not None or (heard and heard.tempo_bpm is not None):
+        prompt += f", {brief.tempo_bpm:.0f} bpm"
+    if heard and heard.key is not None:
+        prompt += f", in {brief.key} {brief.mode}"
+    elif song.key is not None:
+        prompt += f", in {brief.key}"
+    return SongWish(
+        prompt,
+        song.duration_seconds,
+        has_vocals=song.has_vocals,
+        lyrics=song.lyrics,
+        seed=song.seed,
+        reference=link,
+    )
 
 
-async def _take(work: Work) -> tuple[SongPlan, CoverPlan]:
+async def _take(work: Work) -> tuple[SongPlan, CoverPlan, list[Upload]]:
     track = await tracks.hold_track(work.lease.subject_id)
     owner, style = await covers.find_owner_and_style(track)
     leanings = find_own_leanings(style)
@@ -266,7 +302,8 @@ async def _take(work: Work) -> tuple[SongPlan, CoverPlan]:
         has_vocals=track.has_vocals,
         lyrics=track.lyrics,
     )
-    return song, covers.plan_cover(owner, track, style, track.visual_version)
+    cover = covers.plan_cover(owner, track, style, track.visual_version)
+    return song, cover, await references.get_uploads(track)
 
 
 async def _keep(work: Work, cover: CoverPlan, provider: str, making: Making) -> None:

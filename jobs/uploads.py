@@ -28,7 +28,7 @@ from server.errors import (
     ValidationFailed,
 )
 from server.logs import get_logger
-from storage import allowances, database, idempotency, jobs, uploads
+from storage import allowances, database, idempotency, jobs, references, uploads
 from storage.access import Viewer
 from storage.blobs import BlobMissing, BlobStore, upload_key
 from storage.blobs.arrivals import MAX_SINGLE_BYTES, PART_BYTES, Part
@@ -216,6 +216,8 @@ async def delete_upload(viewer: Viewer, upload_id: UUID, blobs: BlobStore) -> No
         upload = await uploads.hold_own_upload(viewer, upload_id)
         if upload.status in (UploadStatus.PENDING, UploadStatus.CHECKING):
             raise Conflict("The upload is on its way; cancel it, or wait until it is checked")
+        if await references.is_needed(upload_id):
+            raise Conflict("A track that takes after this upload is being made; wait for it, or cancel its job")
         await upload.delete()
     if upload.blob_key is not None:
         for key in (upload.blob_key, *(one["key"] for one in upload.thumbnails or ())):

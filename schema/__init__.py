@@ -17,6 +17,7 @@ from schema.providers import ProviderQuery
 from schema.reports import ReportMutation, ReportQuery
 from schema.root import NODES, RootQuery
 from schema.series import SeriesMutation, SeriesQuery
+from schema.songs import SongMutation
 from schema.styles import StyleQuery
 from schema.tracks import TrackMutation, TrackQuery
 from schema.uploads import UploadMutation, UploadQuery
@@ -52,6 +53,7 @@ class Mutation(
     UserMutation,
     TrackMutation,
     ImportMutation,
+    SongMutation,
     SeriesMutation,
     AnalysisMutation,
     CoverMutation,

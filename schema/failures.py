@@ -62,6 +62,11 @@ class UploadIncomplete(Failure):
     missing_parts: list[int] = strawberry.field(description="Their numbers; 1 for a file that comes whole.")
 
 
+@strawberry.type(description="The outside service that knows the answer gives none right now.")
+class SourceUnavailable(Failure):
+    retry_after_seconds: float
+
+
 @strawberry.type(description="The content policy does not allow this.")
 class PolicyRejected(Failure):
     reason: str = strawberry.field(description="A name of `Breach`, or what this studio's own moderator says.")
@@ -81,6 +86,7 @@ SHOWN: dict[type[errors.Refusal], tuple[type[Failure], tuple[str, ...]]] = {
     errors.TooManyCovers: (TooManyCovers, ("most", "most_bytes")),
     errors.QuotaExceeded: (QuotaExceeded, ("required_bytes", "available_bytes")),
     errors.UploadIncomplete: (UploadIncomplete, ("missing_parts",)),
+    errors.SourceUnavailable: (SourceUnavailable, ("retry_after_seconds",)),
     errors.PolicyRejected: (PolicyRejected, ("reason", "suggestion", "policy_url")),
     errors.NotFound: (NotFound, ()),
     errors.NotAllowed: (NotAllowed, ()),

@@ -190,6 +190,10 @@ class AlignLyricsInput:
         description="The words; else those of the track, unless we sang them; else whatever is heard.",
     )
     language: str | None = strawberry.field(default=None, description="Such as `en`; found out where it is left out.")
+    replaces_composed: bool = strawberry.field(
+        default=False,
+        description="True lets a text take the place of words that we sang, whose exact times are gone then.",
+    )
     idempotency_key: str | None = None
 
 
@@ -226,7 +230,9 @@ class LyricsMutation:
         if problems := find_key_problems(input.idempotency_key):
             raise errors.ValidationFailed(problems)
         wish = LyricsWish(read_id("track", input.track_id), input.text, input.language)
-        job = await lyrics_jobs.request_lyrics(info.context.viewer, wish, idempotency_key=input.idempotency_key)
+        job = await lyrics_jobs.request_lyrics(
+            info.context.viewer, wish, replaces_composed=input.replaces_composed, idempotency_key=input.idempotency_key
+        )
         return LyricsRequested(job=Job.of(job))
 
     @mutation

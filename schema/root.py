@@ -10,6 +10,7 @@ from schema.credits import CreditEntry
 from schema.jobs import Job
 from schema.lyrics import TimedLyrics
 from schema.nodes import Node
+from schema.references import TrackReference
 from schema.reports import Report
 from schema.roots import AnyOf
 from schema.series import Series
@@ -34,6 +35,7 @@ NODES: tuple[type[Node], ...] = (
     Style,
     TimedLyrics,
     Track,
+    TrackReference,
     User,
     Video,
     Webhook,

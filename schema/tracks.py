@@ -10,6 +10,7 @@ from jobs import covers as cover_jobs
 from jobs import moderation
 from jobs import tracks as track_jobs
 from jobs.moderation import Words
+from jobs.references import MAX_REFERENCES, ReferenceWish
 from jobs.tracks import TrackWish
 from schema.analyses import Analysis
 from schema.context import Context, Info
@@ -28,11 +29,12 @@ from schema.mutation import check_title, find_key_problems, mutation
 from schema.nodes import Node, node_id
 from schema.pages import After, Connection, First
 from schema.reads import computed, relation
+from schema.references import TrackReference, TrackReferenceInput
 from schema.roots import One, Page
 from schema.series import Series
 from schema.styles import Style
 from server import errors
-from storage import analyses, assets, covers, jobs, lyrics, series, styles, tracks
+from storage import analyses, assets, covers, jobs, lyrics, references, series, styles, tracks
 from storage.access import OWNER, OWNER_AND_ADMINS
 from storage.lifecycle import State
 from storage.reports import Breach
@@ -94,7 +96,9 @@ class Music:
     downbeats_seconds: list[float]
     beats_per_bar: int
     instruments: list[str] = strawberry.field(description="The voices that play, by the number of their notes.")
-    understood: list[str] = strawberry.field(description="What of the prompt is in the song, such as `tempo 92 bpm`.")
+    understood: list[str] = strawberry.field(
+        description="What of the prompt, and of a reference, is in the song, such as `tempo 92 bpm`."
+    )
 
 
 strawberry.enum(Breach, description="Which rule of the content policy is broken.")
@@ -131,6 +135,14 @@ class Track(Node):
     job: Job | None = relation(lambda: jobs.Job, "job_id", description="The work that makes it.")
     style: Style | None = relation(lambda: styles.Style, "style_id", description="The style that was asked for.")
     series: Series | None = relation(lambda: series.Series, "series_id", description="The series that it is in.")
+    references: list[TrackReference] = relation(
+        lambda: references.TrackReference,
+        "id",
+        "track_id",
+        many=True,
+        order="position",
+        description="What it was asked to take after.",
+    )
     audio: Asset | None = _asset("MIX", "The mix, playable everywhere; null until the track is complete.")
     master: Asset | None = _asset("MASTER", "The mix as a WAV file.")
     midi: Asset | None = _asset("MIDI", "The score as a MIDI file, where we composed it.")
@@ -240,6 +252,11 @@ class CreateTrackInput:
     style_id: strawberry.ID | None = None
     series_id: strawberry.ID | None = None
     seed: int | None = None
+    references: list[TrackReferenceInput] = strawberry.field(
+        default_factory=list,
+        description=f"At most {MAX_REFERENCES} recordings to take after. Our own composer takes tempo and key of the"
+        " first unless the prompt names them; a provider hears it where its model takes one.",
+    )
     idempotency_key: str | None = None
 
 
@@ -346,6 +363,12 @@ def _read_wish(given: CreateTrackInput) -> TrackWish:
             ids[kind] = None if text is None else read_id(kind, text)
         except errors.NotFound:
             problems[name] = f"There is no such {kind}"
+    wishes = []
+    for index, one in enumerate(given.references[: MAX_REFERENCES + 1]):
+        try:
+            wishes.append(ReferenceWish(read_id("upload", one.upload_id), one.rights_attested))
+        except errors.NotFound:
+            problems[f"references.{index}.uploadId"] = "There is no such upload"
     if problems:
         raise errors.ValidationFailed(problems)
     return TrackWish(
@@ -356,4 +379,5 @@ def _read_wish(given: CreateTrackInput) -> TrackWish:
         style_id=ids["style"],
         series_id=ids["series"],
         seed=given.seed,
+        references=tuple(wishes),
     )

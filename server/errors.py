@@ -12,6 +12,7 @@ LibrettoError
 │   ├── TooManyCovers       most, most_bytes
 │   ├── QuotaExceeded       required_bytes, available_bytes
 │   ├── UploadIncomplete    missing_parts: what has yet to arrive
+│   ├── SourceUnavailable   retry_after_seconds: whom we asked for it does not answer
 │   ├── PolicyRejected      reason, suggestion, policy_url
 │   └── Conflict            the key or the state is taken
 ├── JobFailed               a job ends with it; `retryable` is decided where it is raised
@@ -157,6 +158,18 @@ class UploadIncomplete(Refusal):
     def __init__(self, missing_parts: list[int]) -> None:
         self.missing_parts = missing_parts
         super().__init__()
+
+
+class SourceUnavailable(Refusal):
+    """The service that knows this does not answer."""
+
+    code = "SOURCE_UNAVAILABLE"
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(
+            f"The service that knows this does not answer right now; try again in {retry_after_seconds:.0f} s"
+        )
 
 
 class PolicyRejected(Refusal):

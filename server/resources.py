@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jobs.broker import Bell, close_bell, open_bell
 from jobs.moderation import close_moderation, open_moderation
+from jobs.songs import close_songs, open_songs
 from server.errors import Unavailable
 from server.settings import Settings
 from storage import database
@@ -59,6 +60,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(close_allowances)
         open_moderation(settings)
         stack.push_async_callback(close_moderation)
+        open_songs(settings)
+        stack.push_async_callback(close_songs)
         yield Resources(
             settings, blobs, publisher, bell, Hub(settings.redis_url, token_seconds=settings.access_token_seconds)
         )

@@ -19,6 +19,8 @@ SCHEMES = {
     "discord_url": ("https", "http"),
     "fal_jwks_url": ("https", "http"),
     "moderation_url": ("https", "http"),
+    "spotify_url": ("https", "http"),
+    "spotify_accounts_url": ("https", "http"),
 }
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 Profile = Literal["dev", "staging", "prod"]
@@ -111,6 +113,14 @@ class Settings(BaseSettings):
     )
     moderation_failure: Literal["refuse", "allow"] = Field(
         "refuse", description="What becomes of a track when that moderator does not answer within two seconds"
+    )
+    spotify_client_id: str = Field(
+        "", description="Client id of the Spotify application that looks up links of songs; empty: none are looked up"
+    )
+    spotify_client_secret: SecretStr = Field(SecretStr(""), description="Client secret of that application")
+    spotify_url: str = Field("https://api.spotify.com", description="Spotify's API, for a proxy or a test")
+    spotify_accounts_url: str = Field(
+        "https://accounts.spotify.com", description="Where Spotify gives out tokens, for a proxy or a test"
     )
     policy_contact: str = Field(
         "",
@@ -214,6 +224,8 @@ def problems_of(settings: Settings) -> list[str]:
         problems.append(f"MUSIC_PROVIDER is {settings.music_provider}, so {key_name} must be set")
     if settings.moderation_url and len(settings.moderation_secret.get_secret_value()) < 32:
         problems.append("MODERATION_SECRET must be set (try: echo whsec_$(openssl rand -base64 32))")
+    if bool(settings.spotify_client_id) != bool(settings.spotify_client_secret.get_secret_value()):
+        problems.append("SPOTIFY_CLIENT_ID and SPOTIFY_CLIENT_SECRET must both be set, or neither")
     problems += _find_provenance_problems(settings)
     embedded = not settings.database_url or not settings.redis_url
     key = settings.secret_key.get_secret_value()

@@ -34,6 +34,7 @@ ANALYSES = Allowance("analyses.request", 20, 60)
 COVER_SAVES = Allowance("covers.save", 30, 60)
 LYRICS = Allowance("lyrics.align", 20, 3600)
 SERIES = Allowance("series.create", 10, 3600)
+SONGS = Allowance("songs.look_up", 30, 60)
 UPLOADS = Allowance("uploads.create", 60, 3600)
 VIDEOS = Allowance("videos.create", 10, 60)
 TRACKS = Allowance("tracks.create", 5, 60)
@@ -45,6 +46,7 @@ OF_EVERYBODY = (
     COVER_SAVES,
     LYRICS,
     SERIES,
+    SONGS,
     UPLOADS,
     VIDEOS,
     WEBHOOK_SENDS,

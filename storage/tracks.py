@@ -116,7 +116,16 @@ async def delete_track(track: Track) -> None:
     """Forget a track and what was made of it; its files go with the next sweep."""
     async with database.transaction():
         await track.delete()  # first, which waits for those who hold it while they write what belongs to it
-        for table in ("assets", "covers", "saved_covers", "analyses", "timed_lyrics", "videos", "video_pieces"):
+        for table in (
+            "assets",
+            "covers",
+            "saved_covers",
+            "analyses",
+            "timed_lyrics",
+            "track_references",
+            "videos",
+            "video_pieces",
+        ):
             await database.fetch(f"DELETE FROM {table} WHERE track_id = $1", track.id)  # noqa: S608 - our own names
 
 

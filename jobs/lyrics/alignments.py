@@ -34,6 +34,12 @@ from storage.rows import new_id
 
 KIND, QUEUE = "lyrics.align", "speech"
 MAX_TEXT = 5_000
+COMPOSED = (
+    "Its words have exact times, as we sang them; to find other words give a text and `replacesComposed: true`,"
+    " and the exact times are gone"
+)
+NO_MODEL = "This studio has no speech model that works, so words cannot be written down; give the text and it is placed"
+MODEL_UNUSABLE = "This studio's speech model cannot be used; whoever runs it finds the reason in the worker's log"
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _HEARD = TypeAdapter(Heard)
 
@@ -85,18 +91,23 @@ def has_words(text: str) -> bool:
     return True
 
 
-async def request_lyrics(viewer: Viewer, wish: LyricsWish, *, idempotency_key: str | None = None) -> JobState:
-    """Write the job that finds the words of a track; the same key gives the first one again."""
+async def request_lyrics(
+    viewer: Viewer, wish: LyricsWish, *, replaces_composed: bool = False, idempotency_key: str | None = None
+) -> JobState:
+    """Write the job that finds the words of a track; the same key gives the first one again.
+
+    Times of words that we sang are exact, and gone once others are found: whoever asks must want that.
+    """
     track = await tracks.get_own_track(viewer, wish.track_id)
     if problems := wish.problems():
         raise ValidationFailed(problems)
     if track.status != State.COMPLETE:
         raise Conflict("The track is not complete, so there is nothing to listen to")
-    if wish.text is None and await lyrics.are_sung(track.id):
-        raise Conflict("Its words have exact times, as we sang them; give a text to find other words")
     claim = track.user_id, "alignLyrics", idempotency_key or "", asdict(wish)
     if idempotency_key is not None and (first_id := await idempotency.find_answer(*claim)):
         return await _read_job(first_id)
+    if not (wish.text and replaces_composed) and await lyrics.are_sung(track.id):
+        raise Conflict(COMPOSED)
     await allowances.spend(allowances.LYRICS, track.user_id)
     job_id = new_id()
     async with database.transaction():
@@ -175,6 +186,8 @@ def _listen(work: Work, settings: Settings, order: _Order, path: Path) -> Heard:
         log.warning("speech.failed", engine=name, error=failure.code, message=failure.message)
         is_last = not failure.retryable or work.lease.attempt >= work.lease.max_attempts
         if chosen != "auto" or order.text is None or not is_last:
+            if isinstance(failure, SpeechModelMissing):
+                raise SpeechModelMissing(NO_MODEL if order.text is None else MODEL_UNUSABLE) from failure
             raise
     return _run(work, settings, path, beats)
 

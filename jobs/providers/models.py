@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jobs.providers.wish import SongWish
+from jobs.providers.wish import ReferenceLink, SongWish
 
 INSTRUMENTAL_LYRICS = "[inst]"  # ACE-Step's word for no singing
 MUSICGEN = "671ac645ce5e552cc63a54a2bbff63fcf798043055d2dac5fc9e36a837eedcfb"
@@ -35,6 +35,17 @@ class Lyrics:
 
 
 @dataclass(frozen=True)
+class Hearing:
+    """The field that takes the address of a recording to take after, and what else changes where there is one."""
+
+    name: str
+    least_seconds: float = 0
+    most_seconds: float = 3600
+    is_needed: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Model:
     """One outside model."""
 
@@ -48,6 +59,7 @@ class Model:
     lyrics: Lyrics | None = None
     instrumental_flag: str | None = None
     seed: str | None = "seed"
+    hearing: Hearing | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
     audio: str | None = "audio"  # the output's field with the file; None: the output itself
 
@@ -69,6 +81,15 @@ class Model:
             yield self.instrumental_flag, not wish.has_vocals
         if self.seed and wish.seed is not None:
             yield self.seed, wish.seed
+        if self.hearing and wish.reference and self._hears(wish):
+            yield self.hearing.name, wish.reference.url
+            yield from self.hearing.fixed.items()
+
+    def _hears(self, wish: SongWish) -> bool:
+        hearing, reference = self.hearing, wish.reference
+        if hearing is None or reference is None or reference.url is None:
+            return False
+        return hearing.least_seconds <= reference.seconds <= hearing.most_seconds
 
     def refusal_of(self, wish: SongWish) -> str | None:
         """Why this model cannot be asked for that at all."""
@@ -76,6 +97,8 @@ class Model:
             return "it does not sing"
         if not wish.has_vocals and self.sings == "always":
             return "it always sings"
+        if self.hearing and self.hearing.is_needed and not self._hears(wish):
+            return "it needs a recording to take after"
         needed = self.lyrics.least if self.lyrics and wish.has_vocals else 0
         if len(wish.lyrics or "") < needed:
             return f"it needs lyrics of at least {needed} characters"
@@ -99,6 +122,19 @@ class Model:
             yield f"The model reads {self.prompt_characters[1]} characters of the prompt"
         if self.seed is None and wish.seed is not None:
             yield "The model takes no seed"
+        if wish.reference is not None:
+            yield from self._unheard(wish.reference)
+
+    def _unheard(self, reference: ReferenceLink) -> Iterator[str]:
+        if self.hearing is None:
+            yield "The model takes no reference"
+        elif reference.url is None:
+            yield "The model takes references, but cannot fetch them from this studio"
+        elif not self.hearing.least_seconds <= reference.seconds <= self.hearing.most_seconds:
+            least, most = self.hearing.least_seconds, self.hearing.most_seconds
+            yield f"The model takes references of {least:g} to {most:g} seconds"
+        elif reference.count > 1:
+            yield "The model takes the first reference only"
 
     def find_audio(self, output: Any) -> str | None:
         """The address of the audio in what the model answered: a file object, a string, or a list of either."""
@@ -123,6 +159,12 @@ MODELS = (  # the first that can and differs least is taken, so the order is the
         "stable-audio-25",
         "fal-ai/stable-audio-25/text-to-audio",
         length=Length("seconds_total", 1, 190),
+    ),
+    _fal(
+        "stable-audio-25-after",
+        "fal-ai/stable-audio-25/audio-to-audio",
+        length=Length("total_seconds", 1, 190),
+        hearing=Hearing("audio_url", 6, 190, is_needed=True),
     ),
     _fal(
         "ace-step",
@@ -165,6 +207,7 @@ MODELS = (  # the first that can and differs least is taken, so the order is the
         MUSICGEN,
         length=Length("duration", 1, 30),
         fixed={"model_version": "stereo-large", "output_format": "wav", "normalization_strategy": "loudness"},
+        hearing=Hearing("input_audio", fixed={"model_version": "stereo-melody-large"}),
     ),
     _replicate(
         "minimax-music-1.5",

@@ -7,6 +7,15 @@ from typing import Literal, Protocol
 
 
 @dataclass(frozen=True)
+class ReferenceLink:
+    """A recording that the song takes after; no address where it cannot be fetched from outside."""
+
+    url: str | None
+    seconds: float
+    count: int  # how many were given; this is the first of them
+
+
+@dataclass(frozen=True)
 class SongWish:
     """A song as somebody asks for it, whoever makes it."""
 
@@ -15,6 +24,7 @@ class SongWish:
     has_vocals: bool = False
     lyrics: str | None = None
     seed: int | None = None
+    reference: ReferenceLink | None = None
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ async def announce_new(record: database.Record) -> JobState:
 async def claim_next(queue: str, *, worker: str, running_per_user: int) -> Lease | None:
     """Take the job whose turn it is; None when nothing is due.
 
-    Those who take from one queue wait for each other (`migrations/0020_room`), so this is one statement and no
+    Those who take from one queue wait for each other (`migrations/0019_room`), so this is one statement and no
     transaction: a worker that freezes in the middle of it keeps nobody waiting.
     """
     record = await database.fetch_one(CLAIM, queue, float(LEASE_SECONDS), worker, running_per_user)

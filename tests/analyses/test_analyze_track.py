@@ -17,6 +17,7 @@ from tests.studio import Person, Studio, free_port
 ANALYSIS = """id status engineVersion version partsReady tempo { bpm secondBpm confidence } beatsSeconds
   downbeatsSeconds beatsPerBar barsConfidence keys { tonic mode fit } keyConfidence tuningCents
   sections { startSeconds endSeconds name letter energy } loudness { lufs rangeLu truePeakDbtp } energy chroma
+  vocals { startSeconds endSeconds confidence }
   pitch { url network voicedShare lowestHertz medianHertz highestHertz }
   waveforms { samplesPerPixel jsonUrl datUrl } job { id state }"""
 ANALYZE = (

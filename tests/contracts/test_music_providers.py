@@ -28,6 +28,7 @@ from jobs.providers import (
 )
 from jobs.providers.base import Report
 from jobs.providers.wire import ANSWER_BYTES, AUDIO_BYTES
+from jobs.providers.wish import ReferenceLink
 from server.errors import (
     EngineDied,
     EngineFailed,
@@ -48,6 +49,7 @@ WISH = SongWish("a calm lofi evening", 30, seed=7)
 SONG = SongWish(
     "a folk song by the sea", 60, has_vocals=True, lyrics="[verse]\nThe sea is calm tonight, my love", seed=7
 )
+AFTER = replace(WISH, reference=ReferenceLink("https://files.invalid/mine.m4a", 60, 1))
 VENDORS: dict[str, tuple[type[Vendor], Callable[..., MusicProvider]]] = {
     "fal": (FakeFal, FalProvider),
     "replicate": (FakeReplicate, ReplicateProvider),
@@ -156,7 +158,7 @@ async def test_every_model_of_the_table_is_accepted_and_its_audio_found(
     fake, client = VENDORS[provider]
     model = find_model(provider, name)
     assert model is not None
-    wish = WISH if model.refusal_of(WISH) is None else SONG
+    wish = next(wish for wish in (WISH, SONG, AFTER) if model.refusal_of(wish) is None)
     async with fake.open() as vendor:
         api = client(vendor.key, vendor.url, pace=QUICK)
         submission = await api.submit(model, wish)

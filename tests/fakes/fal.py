@@ -17,6 +17,10 @@ MODELS: dict[str, tuple[set[str], set[str]]] = {  # path: required fields, optio
         {"prompt"},
         {"seconds_total", "num_inference_steps", "guidance_scale", "seed", "sync_mode"},
     ),
+    "fal-ai/stable-audio-25/audio-to-audio": (
+        {"prompt", "audio_url"},
+        {"strength", "total_seconds", "num_inference_steps", "guidance_scale", "seed", "sync_mode"},
+    ),
     "fal-ai/ace-step": ({"tags"}, {"lyrics", "duration", "number_of_steps", "guidance_scale", "scheduler", "seed"}),
     "fal-ai/elevenlabs/music": (
         {"prompt"},

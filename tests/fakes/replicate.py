@@ -14,7 +14,8 @@ SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four!").decode()
 MODELS: dict[str, tuple[set[str], set[str]]] = {  # name or version: required fields, optional fields
     MUSICGEN: (
         set(),
-        {"prompt", "duration", "model_version", "output_format", "normalization_strategy", "seed", "temperature"},
+        {"prompt", "duration", "model_version", "output_format", "normalization_strategy", "seed", "temperature"}
+        | {"input_audio", "continuation"},
     ),
     ACE_STEP: ({"tags"}, {"lyrics", "duration", "number_of_steps", "guidance_scale", "scheduler", "seed"}),
     "minimax/music-1.5": ({"prompt", "lyrics"}, {"audio_format", "bitrate", "sample_rate"}),

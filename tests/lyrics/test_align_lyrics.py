@@ -184,6 +184,8 @@ async def test_without_a_model_the_beat_places_the_words_of_a_song(bare_studio: 
     assert max(word["confidence"] for word in words_of(shown)) < 0.5
     job = await align_and_wait(person, await make_song(person), "FAILED")
     assert job["error"]["code"] == "SPEECH_MODEL_MISSING"
+    assert "give the text" in job["error"]["message"]
+    assert "SPEECH_MODEL" not in job["error"]["message"], "that is the operator's to know"
     assert job["attempt"] == 1
     again = await align_and_wait(person, track_id)
     assert again["fromCache"] is False, "an estimate that stands in for a model is not remembered"
@@ -212,12 +214,13 @@ async def test_a_model_that_may_be_fetched_but_cannot_be_is_missing(bare_studio:
     person = await bare_studio.make_user()
     track_id = await make_song(person, lyrics=SONG[0])
     await asyncio.to_thread(bare_studio.processes.pop().stop)
-    await bare_studio.start_worker(
+    worker = await bare_studio.start_worker(
         SPEECH_ENGINE="faster-whisper", SPEECH_DOWNLOAD="true", SPEECH_MODEL="tiny.en", HF_ENDPOINT="http://127.0.0.1:9"
     )
     job = await align_and_wait(person, track_id, "FAILED")
     assert job["error"]["code"] == "SPEECH_MODEL_MISSING"
-    assert "could not be fetched" in job["error"]["message"]
+    assert "whoever runs it" in job["error"]["message"]
+    assert "could not be fetched" in worker.log.read_text()
 
 
 @pytest.mark.parametrize(

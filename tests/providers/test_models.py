@@ -1,9 +1,12 @@
 """The table of models: what a wish becomes, what a model cannot do, and which one is taken."""
 
+from dataclasses import replace
+
 import pytest
 
 from jobs.providers import MODELS, SongWish, choose_model, find_model
 from jobs.providers.models import Model
+from jobs.providers.wish import ReferenceLink
 
 CALM = SongWish("a calm lofi evening", 30, seed=7)
 SUNG = SongWish("a folk song", 60, has_vocals=True, lyrics="[verse]\nThe sea is calm tonight")
@@ -86,6 +89,50 @@ def test_short_prompt_is_filled_up_to_what_the_model_wants() -> None:
 def test_model_that_fits_best_is_taken(provider: str, wish: SongWish, preferred: str, expected: str | None) -> None:
     model = choose_model(provider, wish, preferred)
     assert (model and model.name) == expected
+
+
+@pytest.mark.parametrize(
+    ("provider", "link", "preferred", "expected", "field", "notes"),
+    [
+        ("fal", ReferenceLink("https://x/a", 60, 1), "", "stable-audio-25-after", "audio_url", ()),
+        (
+            "fal",
+            ReferenceLink("https://x/a", 60, 2),
+            "stable-audio-25-after",
+            "stable-audio-25-after",
+            "audio_url",
+            ("The model takes the first reference only",),
+        ),
+        ("fal", ReferenceLink(None, 60, 1), "", "stable-audio-25", None, ("The model takes no reference",)),
+        ("fal", ReferenceLink("https://x/a", 300, 1), "", "stable-audio-25", None, ("The model takes no reference",)),
+        ("replicate", ReferenceLink("https://x/a", 300, 1), "", "musicgen", "input_audio", ()),
+        (
+            "replicate",
+            ReferenceLink(None, 30, 1),
+            "musicgen",
+            "musicgen",
+            None,
+            ("The model takes references, but cannot fetch them from this studio",),
+        ),
+    ],
+)
+def test_reference_goes_to_a_model_that_hears_it_and_the_others_say_that_they_do_not(
+    provider: str, link: ReferenceLink, preferred: str, expected: str, field: str | None, notes: tuple[str, ...]
+) -> None:
+    wish = replace(CALM, reference=link)
+    model = choose_model(provider, wish, preferred)
+    assert model is not None
+    assert (model.name, model.notes_on(wish)) == (expected, notes)
+    sent = model.input_of(wish)
+    assert [name for name, value in sent.items() if value == "https://x/a"] == ([field] if field else [])
+
+
+def test_model_that_needs_a_reference_makes_nothing_without_one() -> None:
+    assert model_of("fal", "stable-audio-25-after").refusal_of(CALM) == "it needs a recording to take after"
+    sung = replace(SUNG, reference=ReferenceLink("https://x/a", 60, 1))
+    chosen = choose_model("fal", sung)
+    assert chosen is not None
+    assert (chosen.name, chosen.notes_on(sung)) == ("ace-step", ("The model takes no reference",))
 
 
 @pytest.mark.parametrize(

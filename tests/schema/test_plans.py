@@ -110,7 +110,7 @@ async def analyze(person: Person, track_id: str) -> str:
 
 
 async def time_lyrics(person: Person, track_id: str) -> str:
-    asked = await person.get(ALIGN_LYRICS, input={"trackId": track_id, "text": "La la la"})
+    asked = await person.get(ALIGN_LYRICS, input={"trackId": track_id, "text": "La la la", "replacesComposed": True})
     await person.wait_until(asked["alignLyrics"]["job"]["id"], "COMPLETE")
     track = await person.get("query ($id: ID!) { track(id: $id) { timedLyrics { id } } }", id=track_id)
     timed_id: str = track["track"]["timedLyrics"]["id"]

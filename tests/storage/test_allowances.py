@@ -164,6 +164,7 @@ async def test_looking_costs_nothing_and_shows_what_is_left(counting: str, viewe
             ("covers.save", 30, 30),
             ("lyrics.align", 20, 20),
             ("series.create", 10, 10),
+            ("songs.look_up", 30, 30),
             ("uploads.create", 60, 60),
             ("webhooks.send", 10, 10),
             ("tracks.create", 5, 5),

@@ -70,12 +70,16 @@ async def test_without_lyrics_the_words_that_are_sung_can_be_read(person: Person
     assert track["timedLyrics"]["lines"]
 
 
-async def test_exact_times_do_not_give_way_to_found_ones_unless_other_words_are_given(person: Person) -> None:
+async def test_exact_times_do_not_give_way_to_found_ones_unless_that_is_asked_for(person: Person) -> None:
     track = await finish(person, hasVocals=True, lyrics=LYRICS, durationSeconds=20)
     refused = (await person.get(ALIGN, input={"trackId": track["id"]}))["alignLyrics"]
     assert (refused["code"], "exact times" in refused["message"]) == ("CONFLICT", True)
     assert (await read(person, track["id"]))["timedLyrics"] == track["timedLyrics"]
-    asked = (await person.get(ALIGN, input={"trackId": track["id"], "text": "Other words"}))["alignLyrics"]
+    other = {"trackId": track["id"], "text": "Other words"}
+    for given in (other, {"trackId": track["id"], "replacesComposed": True}):
+        assert (await person.get(ALIGN, input=given))["alignLyrics"]["code"] == "CONFLICT"
+    assert (await read(person, track["id"]))["timedLyrics"] == track["timedLyrics"]
+    asked = (await person.get(ALIGN, input=other | {"replacesComposed": True}))["alignLyrics"]
     assert asked["__typename"] == "LyricsRequested"
 
 

@@ -1,4 +1,4 @@
-"""All that can be told of a song by listening: tempo, beats, bars, key, sections, levels; and how sure each is."""
+"""All that can be told of a song by listening: tempo, beats, bars, key, sections, levels, singing; how sure each is."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from jobs.engines.analyses.levels import Levels, measure_levels
 from jobs.engines.analyses.sections import Stretch, find_sections
 from jobs.engines.analyses.spectra import FRAMES_PER_SECOND, Curve, Rises, Samples, Tones, read_rises, read_tones
 from jobs.engines.analyses.tempo import find_period
+from jobs.engines.analyses.voices import VocalStretch, list_stretches, read_voice
 from jobs.engines.recordings import decode_stereo
 from jobs.engines.run import Report
 
@@ -56,6 +57,7 @@ class SongAnalysis:
     sections: list[Section]
     levels: Levels
     chroma: list[float]  # the share of each pitch class, C first
+    vocals: list[VocalStretch]
 
 
 def analyse_recording(path: Path, report: Report) -> SongAnalysis:
@@ -93,6 +95,7 @@ def analyse_samples(samples: Samples, report: Report) -> SongAnalysis:
         sections=_name_sections(find_sections(rises, tones, downbeats), downbeats, samples.shape[1] / 44_100),
         levels=levels,
         chroma=[round(float(share), 4) for share in strength / (strength.sum() + 1e-9)],
+        vocals=list_stretches(read_voice(mono)),
     )
 
 

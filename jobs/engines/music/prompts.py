@@ -1,12 +1,13 @@
 """From a plan to a brief: the wishes of the prompt, then the leanings of the user, then dice."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from jobs.engines.music.asked import Asked, read_prompt
-from jobs.engines.music.score import SongPlan
+from jobs.engines.music.score import Reference, SongPlan
 from jobs.engines.music.styles import STYLES, Layer, Style
 from jobs.engines.music.theory import MODES, key_number, spell
 from jobs.engines.music.vocabulary import INSTRUMENTS, Instrument
@@ -41,26 +42,48 @@ class Brief:
 
 
 def read_plan(plan: SongPlan) -> Brief:
-    """Settle everything that the prompt, the leanings and the dice decide."""
+    """Settle everything that the prompt, the reference, the leanings and the dice decide."""
     asked = read_prompt(plan.prompt)
+    reference = _left_to(asked, plan.reference or Reference())
     chosen, is_named = _chosen_style(plan, asked)
     dice = plan.draw("brief")
     tonic_draw, mode_draw, tempo_draw, lead_draw = dice.random(4)
     style = _coloured(_settled(chosen, plan.draw("variant")), asked)
-    tonic = asked.tonic if asked.tonic is not None else key_number(plan.key) if plan.key else int(tonic_draw * 12)
+    key = reference.key or plan.key
+    tonic = asked.tonic if asked.tonic is not None else key_number(key) if key else int(tonic_draw * 12)
+    tempo_bpm = asked.tempo_bpm or reference.tempo_bpm
     return Brief(
         title=_title(plan, style),
         style=style,
-        tempo_bpm=_tempo(style, asked, plan.tempo_bpm, tempo_draw),
-        has_fixed_tempo=asked.tempo_bpm is not None or plan.tempo_bpm is not None,
+        tempo_bpm=_tempo(style, asked, tempo_bpm, plan.tempo_bpm, tempo_draw),
+        has_fixed_tempo=tempo_bpm is not None or plan.tempo_bpm is not None,
         tonic=tonic,
-        mode=asked.mode or _mode(style, asked.mood.mode, mode_draw),
+        mode=asked.mode or reference.mode or _mode(style, asked.mood.mode, mode_draw),
         lead=_lead(style, asked, lead_draw),
         silent=_silent(style, asked),
         energy=max(min(asked.mood.energy, 0.15), -0.2),
         marks=asked.marks,
-        understood=tuple(_understood(asked, style if is_named else None)),
+        understood=(*_understood(asked, style if is_named else None), *_taken(reference)),
     )
+
+
+def _left_to(asked: Asked, reference: Reference) -> Reference:
+    """What a reference still decides: the words of the prompt come first."""
+    names_key = asked.tonic is not None or asked.mode is not None
+    tempo_bpm = None if asked.tempo_bpm is not None else reference.tempo_bpm
+    return Reference(
+        tempo_bpm=None if tempo_bpm is None else _folded(tempo_bpm, SLOWEST_BPM, FASTEST_BPM),
+        key=None if names_key else reference.key,
+        mode=None if names_key else reference.mode,
+    )
+
+
+def _taken(reference: Reference) -> Iterator[str]:
+    """What of a reference is in the song, in words of ours."""
+    if reference.tempo_bpm is not None:
+        yield f"tempo {reference.tempo_bpm:g} bpm, of your reference"
+    if reference.key is not None:
+        yield f"key {KEYS[key_number(reference.key)]} {reference.mode}, of your reference"
 
 
 def _chosen_style(plan: SongPlan, asked: Asked) -> tuple[Style, bool]:
@@ -172,10 +195,10 @@ def _is_minor(mode: str) -> bool:
     return MODES[mode][2] == 3
 
 
-def _tempo(style: Style, asked: Asked, leaning: float | None, draw: float) -> float:
+def _tempo(style: Style, asked: Asked, wanted: float | None, leaning: float | None, draw: float) -> float:
     low, high = style.tempo
-    if asked.tempo_bpm is not None:
-        return _folded(asked.tempo_bpm, SLOWEST_BPM, FASTEST_BPM)
+    if wanted is not None:
+        return _folded(wanted, SLOWEST_BPM, FASTEST_BPM)
     if leaning is not None:
         return min(max(_folded(leaning, low * 0.8, high * 1.3), low), high)
     lean = 0.5 + asked.mood.tempo + (draw - 0.5) * 0.6

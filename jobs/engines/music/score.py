@@ -34,6 +34,15 @@ TWELVE_EIGHT = Metre(4, 3, 6, 6, 6, (12, 8))
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What was heard in a recording that a song takes after; None where that was not plain."""
+
+    tempo_bpm: float | None = None
+    key: str | None = None
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
 class SongPlan:
     """Everything the song depends on; equal plans give equal bytes."""
 
@@ -45,6 +54,7 @@ class SongPlan:
     key: str | None = None
     has_vocals: bool = False
     lyrics: str | None = None
+    reference: Reference | None = None
 
     def draw(self, purpose: str) -> np.random.Generator:
         """The dice for one purpose; the duration is left out, so that a longer song begins like the shorter one."""

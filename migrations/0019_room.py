@@ -12,6 +12,6 @@ END $$"""
 
 
 class Migration(migrations.Migration):
-    dependencies = [("storage", "0017_videos")]
+    dependencies = [("storage", "0018_references")]
 
     operations = [ops.RunSQL(HAS_ROOM, reverse_sql="DROP FUNCTION has_room(uuid, varchar, bigint)")]
