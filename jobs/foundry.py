@@ -1,4 +1,4 @@
-"""Who makes the music: the providers that this worker may ask, in the order of the settings, and how they do."""
+"""Who makes the music and the clips: the providers that this worker may ask, as the settings order them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ def _write_down(provider: str, code: str, seconds: float) -> None:
 
 @dataclass(frozen=True)
 class Foundry:
-    """All that makes music for one worker process."""
+    """All that makes music and clips for one worker process."""
 
     order: tuple[str, ...]  # `local` is our own composer
     providers: Mapping[str, MusicProvider]
@@ -57,6 +57,8 @@ class Foundry:
     hints: Hints | None = None
     circuits: Circuits = field(default_factory=Circuits)
     meter: MusicMeter = field(default_factory=MusicMeter)
+    video_order: tuple[str, ...] = ("local",)  # for clips
+    preferred_video_models: Mapping[str, str] = field(default_factory=dict)
     seal: "Seal | None" = None  # what signs where its files come from
 
     async def tell_circuits(self, worker: str) -> None:
@@ -84,7 +86,17 @@ def open_foundry(settings: Settings) -> Foundry:
     url = settings.webhooks_url if providers else ""
     hints = Hints(settings.redis_url) if url else None
     seal = _open_seal(settings)
-    foundry = Foundry(settings.music_order, providers, models, settings.style_unlocks_enabled, url, hints, seal=seal)
+    foundry = Foundry(
+        settings.music_order,
+        providers,
+        models,
+        settings.style_unlocks_enabled,
+        url,
+        hints,
+        video_order=settings.video_order,
+        preferred_video_models={"fal": settings.fal_video_model, "replicate": settings.replicate_video_model},
+        seal=seal,
+    )
     for name in providers:
         metrics.MUSIC_CIRCUIT_OPEN.labels(name).set_function(foundry.circuits.get(name).is_open)
     return foundry

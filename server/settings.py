@@ -25,6 +25,7 @@ SCHEMES = {
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 Profile = Literal["dev", "staging", "prod"]
 MusicProvider = Literal["local", "fal", "replicate"]
+KEY_NAMES = {"fal": "FAL_KEY", "replicate": "REPLICATE_API_TOKEN"}
 
 
 class Settings(BaseSettings):
@@ -81,6 +82,19 @@ class Settings(BaseSettings):
         "https://api.replicate.com", description="For a proxy or a test: this origin alone may be private"
     )
     replicate_model: str = Field("", description="Model of Replicate to prefer where it can make what was asked for")
+    video_provider: MusicProvider = Field(
+        "local", description="Who makes the clips of generated films first: `local`, `fal` or `replicate`"
+    )
+    video_fallback: Annotated[tuple[MusicProvider, ...], NoDecode] = Field(
+        ("fal", "replicate", "local"),
+        description="Who is asked for clips next, in this order, separated by commas; those without a key are skipped",
+    )
+    fal_video_model: str = Field(
+        "", description="Model of fal to prefer for clips where it can make what was asked for"
+    )
+    replicate_video_model: str = Field(
+        "", description="Model of Replicate to prefer for clips where it can make what was asked for"
+    )
     webhook_private_origins: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Origins, separated by commas, that webhooks may reach although private or plain http"
     )
@@ -164,7 +178,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return frozenset(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("music_fallback", mode="before")
+    @field_validator("music_fallback", "video_fallback", mode="before")
     @classmethod
     def _split_in_order(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -181,15 +195,22 @@ class Settings(BaseSettings):
 
     @property
     def music_keys(self) -> dict[str, str]:
-        """The outside services that may be asked for music, with what they know us by."""
+        """The outside services that may be asked for music or clips, with what they know us by."""
         keys = {"fal": self.fal_key, "replicate": self.replicate_api_token}
         return {name: key.get_secret_value() for name, key in keys.items() if key.get_secret_value()}
 
     @property
     def music_order(self) -> tuple[str, ...]:
         """Who is asked for music, one after the other."""
-        asked = dict.fromkeys((self.music_provider, *self.music_fallback))
-        return tuple(name for name in asked if name == "local" or name in self.music_keys)
+        return self._order(self.music_provider, self.music_fallback)
+
+    @property
+    def video_order(self) -> tuple[str, ...]:
+        """Who is asked for clips, one after the other."""
+        return self._order(self.video_provider, self.video_fallback)
+
+    def _order(self, first: str, others: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in dict.fromkeys((first, *others)) if name == "local" or name in self.music_keys)
 
     @property
     def webhooks_url(self) -> str:
@@ -219,9 +240,12 @@ def problems_of(settings: Settings) -> list[str]:
     ]
     if settings.trusted_documents_mode != "off" and not settings.trusted_documents:
         problems.append("TRUSTED_DOCUMENTS must name a manifest, or TRUSTED_DOCUMENTS_MODE must be off")
-    if settings.music_provider not in settings.music_order:
-        key_name = {"fal": "FAL_KEY", "replicate": "REPLICATE_API_TOKEN"}[settings.music_provider]
-        problems.append(f"MUSIC_PROVIDER is {settings.music_provider}, so {key_name} must be set")
+    chosen = {"MUSIC_PROVIDER": settings.music_provider, "VIDEO_PROVIDER": settings.video_provider}
+    problems += [
+        f"{name} is {provider}, so {KEY_NAMES[provider]} must be set"
+        for name, provider in chosen.items()
+        if provider != "local" and provider not in settings.music_keys
+    ]
     if settings.moderation_url and len(settings.moderation_secret.get_secret_value()) < 32:
         problems.append("MODERATION_SECRET must be set (try: echo whsec_$(openssl rand -base64 32))")
     if bool(settings.spotify_client_id) != bool(settings.spotify_client_secret.get_secret_value()):

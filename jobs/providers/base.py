@@ -1,8 +1,8 @@
-"""What every music provider of the outside can do: take a wish once, be followed, be called off, hand over its audio.
+"""What every provider of the outside can do: take a wish once, be followed, be called off, hand over its file.
 
 A submit is sent once and never again: neither vendor offers an idempotency key, so that whoever sends it twice may pay
 twice. What stays is a window: when the answer to a submit is lost, or this process dies before the answer is kept, the
-provider may make a song that nobody fetches. The journal's entry, written before the submit, shows that this happened;
+provider may make what nobody fetches. The journal's entry, written before the submit, shows that this happened;
 the job then goes to the next provider, and what only waits over there is dropped at the deadline that it was sent with.
 """
 
@@ -20,9 +20,9 @@ import httpx
 from jobs.providers import wire
 from jobs.providers.failures import Busy, ResultLost, Setback, TimedOut, Unanswered, Unreachable
 from jobs.providers.guard import AddressRefused
-from jobs.providers.models import Model
+from jobs.providers.models import Model, W
 from jobs.providers.wire import Reply, Wire
-from jobs.providers.wish import Recording, SongWish, Status, Submission
+from jobs.providers.wish import Recording, Status, Submission
 from server.logs import get_logger
 from storage.hints import Hints
 
@@ -65,7 +65,7 @@ class Call:
 
 
 class MusicProvider(ABC):
-    """One outside service that makes music; every method runs on the loop that the client belongs to."""
+    """One outside service that makes music or clips; every method runs on the loop that the client belongs to."""
 
     name: ClassVar[str]
     token_hosts: ClassVar[tuple[str, ...]] = ()  # besides the API, who gets our key with a download
@@ -78,7 +78,7 @@ class MusicProvider(ABC):
         """Close the connections."""
         await self._wire.close()
 
-    async def submit(self, model: Model, wish: SongWish, webhook_url: str | None = None) -> Submission:
+    async def submit(self, model: Model[W], wish: W, webhook_url: str | None = None) -> Submission:
         """Send the wish, once; write in the journal that this is about to happen before it does."""
         call = self._write_call(model, wish, webhook_url)
         try:
@@ -123,12 +123,12 @@ class MusicProvider(ABC):
                 pause = pace.first_seconds
 
     async def copy(
-        self, submission: Submission, model: Model, wish: SongWish, output: Any, path: Path, report: Report
+        self, submission: Submission, model: Model[W], wish: W, output: Any, path: Path, report: Report
     ) -> Recording:
-        """Copy the audio at once: where it lies it is deleted within the hour."""
-        url = model.find_audio(output)
+        """Copy the file at once: where it lies it is deleted within the hour."""
+        url = model.find_file(output)
         if url is None or not url.startswith(("https://", "http://")):
-            raise ResultLost(self.name, "the output names no audio file")
+            raise ResultLost(self.name, "the output names no file")
         size_bytes = await self._copy(
             url, path, lambda done: report(0.9 + 0.1 * min(done, 1), f"copying from {self.name}")
         )
@@ -169,10 +169,10 @@ class MusicProvider(ABC):
     def _authorize(self, key: str) -> str: ...
 
     @abstractmethod
-    def _write_call(self, model: Model, wish: SongWish, webhook_url: str | None) -> Call: ...
+    def _write_call(self, model: Model[W], wish: W, webhook_url: str | None) -> Call: ...
 
     @abstractmethod
-    def _read_submission(self, model: Model, answer: dict[str, Any]) -> Submission | None: ...
+    def _read_submission(self, model: Model[Any], answer: dict[str, Any]) -> Submission | None: ...
 
     @abstractmethod
     def _read_failure(self, reply: Reply, *, nothing_accepted: bool = False) -> Setback: ...
@@ -189,7 +189,7 @@ class MusicProvider(ABC):
             raise Unreachable(self.name, f"status {reply.status}", may_still_come=True)
         return reply
 
-    def _name_submission(self, model: Model, *found: object) -> Submission | None:
+    def _name_submission(self, model: Model[Any], *found: object) -> Submission | None:
         texts = [one for one in found if isinstance(one, str) and one]
         return Submission(self.name, model.name, *texts) if len(texts) == len(found) else None
 

@@ -130,7 +130,7 @@ class _Chain:
 
     def _summarise(self) -> ProviderFailed:
         if not self._setbacks:
-            return ProviderFailed("Every music provider has failed for this track", retryable=False)
+            return ProviderFailed("Every provider that may be asked has failed", retryable=False)
         if len(self._setbacks) == 1:
             return self._setbacks[0]
         told = "; ".join(setback.message for setback in self._setbacks)

@@ -1,4 +1,4 @@
-"""Circuit breakers: a provider that fails is left alone for a while, then tried with one song at a time.
+"""Circuit breakers: a provider that fails is left alone for a while, then tried with one wish at a time.
 
 closed ──enough failures in a row, or one that says so──► open ──its pause is over──► half open
   ▲                                                         ▲                            │ one trial in each pause

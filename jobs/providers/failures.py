@@ -1,4 +1,4 @@
-"""Every way in which a music provider fails us, as errors that know whether to retry and whom to ask next.
+"""Every way in which a provider fails us, as errors that know whether to retry and whom to ask next.
 
 ProviderFailed                     (server.errors) PROVIDER_FAILED: no provider of the chain could make it
 └── Setback                        one provider could not

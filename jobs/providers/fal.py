@@ -7,9 +7,9 @@ from httpx import QueryParams
 from jobs.providers import failures
 from jobs.providers.base import MODERATED, Call, MusicProvider, Pace, read_fraction
 from jobs.providers.failures import Setback
-from jobs.providers.models import Model
+from jobs.providers.models import Model, W
 from jobs.providers.wire import Reply
-from jobs.providers.wish import SongWish, Status, Submission
+from jobs.providers.wish import Status, Submission
 
 BASE_URL = "https://queue.fal.run"
 START_SECONDS = 1800  # a request that was not started by then is dropped by fal itself
@@ -62,13 +62,13 @@ class FalProvider(MusicProvider):
     def _authorize(self, key: str) -> str:
         return f"Key {key}"
 
-    def _write_call(self, model: Model, wish: SongWish, webhook_url: str | None) -> Call:
+    def _write_call(self, model: Model[W], wish: W, webhook_url: str | None) -> Call:
         path = f"/{model.endpoint}"
         if webhook_url:
             path += f"?{QueryParams(fal_webhook=webhook_url)}"
         return Call(path, model.input_of(wish), {"X-Fal-Request-Timeout": str(START_SECONDS)})
 
-    def _read_submission(self, model: Model, answer: dict[str, Any]) -> Submission | None:
+    def _read_submission(self, model: Model[Any], answer: dict[str, Any]) -> Submission | None:
         names = ("request_id", "status_url", "response_url", "cancel_url")
         return self._name_submission(model, *map(answer.get, names))
 

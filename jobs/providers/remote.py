@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from jobs.bridge import wait, wait_beating
 from jobs.providers.base import MusicProvider, Report
 from jobs.providers.failures import ModelMissing, ResultLost, Unanswered
-from jobs.providers.models import Model, choose_model, find_model
+from jobs.providers.models import Model
+from jobs.providers.tables import choose_model, find_model
 from jobs.providers.wire import ASK_SECONDS
-from jobs.providers.wish import Journal, Recording, SongWish, Submission
+from jobs.providers.wish import Journal, Recording, Submission, Wish
 from server.errors import EngineDied, EngineFailed, EngineStalled, JobCancelled, JobStopped, LeaseLost
 from server.logs import get_logger
 from storage import database
@@ -31,7 +32,7 @@ class Remote(Generic[T]):
     """A member of the chain that goes out to a provider, and has `finish` make of its recording what a job wants."""
 
     provider: MusicProvider
-    wish: SongWish
+    wish: Wish
     path: Path
     journal: Journal
     report: Report
@@ -61,7 +62,7 @@ class Remote(Generic[T]):
         try:
             return self.finish(recording)
         except (EngineFailed, EngineDied, EngineStalled) as failed:
-            raise ResultLost(self.name, f"it is not audio that can be read ({failed.code})") from failed
+            raise ResultLost(self.name, f"it cannot be read ({failed.code})") from failed
 
     def abandon(self) -> None:
         """Call off what may still run over there."""
@@ -78,7 +79,7 @@ class Remote(Generic[T]):
             await asyncio.shield(self._sending)  # what was sent must be kept, even if the job stops meanwhile
         return await self._fetch()
 
-    async def _send(self, model: Model) -> Submission:
+    async def _send(self, model: Model[Any]) -> Submission:
         await self.journal.begin(self.name, model.name)
         submission = await self.provider.submit(model, self.wish, self.webhook_url)
         self._submission = submission

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from jobs.providers import failures
 from jobs.providers.base import MODERATED, Call, MusicProvider, Pace, read_fraction
 from jobs.providers.failures import Setback
-from jobs.providers.models import Model
+from jobs.providers.models import Model, W
 from jobs.providers.wire import Reply
-from jobs.providers.wish import SongWish, Status, Submission
+from jobs.providers.wish import Status, Submission
 
 BASE_URL = "https://api.replicate.com"
 CANCEL_AFTER = "30m"  # Replicate's own deadline from the creation on: what nobody follows any more ends by itself
@@ -79,7 +79,7 @@ class ReplicateProvider(MusicProvider):
     def _authorize(self, key: str) -> str:
         return f"Bearer {key}"
 
-    def _write_call(self, model: Model, wish: SongWish, webhook_url: str | None) -> Call:
+    def _write_call(self, model: Model[W], wish: W, webhook_url: str | None) -> Call:
         given: dict[str, Any] = {"input": model.input_of(wish)}
         if webhook_url:
             given |= {"webhook": webhook_url, "webhook_events_filter": ["completed"]}
@@ -87,7 +87,7 @@ class ReplicateProvider(MusicProvider):
             return Call("/v1/predictions", given | {"version": model.endpoint}, {"Cancel-After": CANCEL_AFTER})
         return Call(f"/v1/models/{model.endpoint}/predictions", given, {"Cancel-After": CANCEL_AFTER})
 
-    def _read_submission(self, model: Model, answer: dict[str, Any]) -> Submission | None:
+    def _read_submission(self, model: Model[Any], answer: dict[str, Any]) -> Submission | None:
         urls = answer.get("urls")
         if not isinstance(urls, dict):
             return None

@@ -14,7 +14,7 @@ import orjson
 from jobs.providers.guard import GuardedTransport, make_tls, origin_of
 
 ANSWER_BYTES = 4 << 20  # a prediction with all its logs
-AUDIO_BYTES = 256 << 20  # ten minutes of stereo WAV at 48 kHz are 110 MiB
+FILE_BYTES = 256 << 20  # ten minutes of stereo WAV at 48 kHz are 110 MiB, ten seconds of 1080p about 20
 CHUNK_BYTES = 1 << 18
 ASK_SECONDS = 30.0
 COPY_SECONDS = 300.0
@@ -164,18 +164,18 @@ async def _write(response: httpx.Response, path: Path, report: Callable[[float],
     response.raise_for_status()
     kind = response.headers.get("content-type", "").lower()
     if kind.startswith("text/") or "json" in kind or "xml" in kind:
-        raise FileRefused(f"not audio but {kind}")
+        raise FileRefused(f"not a recording but {kind}")
     length = response.headers.get("content-length", "")
     expected = int(length) if length.isdigit() else 0
-    if expected > AUDIO_BYTES:
-        raise FileRefused(f"larger than {AUDIO_BYTES >> 20} MiB")
+    if expected > FILE_BYTES:
+        raise FileRefused(f"larger than {FILE_BYTES >> 20} MiB")
     written = 0
     file = await asyncio.to_thread(path.open, "wb")
     try:
         async for chunk in response.aiter_raw(CHUNK_BYTES):
             written += len(chunk)
-            if written > AUDIO_BYTES:
-                raise FileRefused(f"larger than {AUDIO_BYTES >> 20} MiB")
+            if written > FILE_BYTES:
+                raise FileRefused(f"larger than {FILE_BYTES >> 20} MiB")
             await asyncio.to_thread(file.write, chunk)
             report(written / expected if expected else 0.5)
     finally:

@@ -1,9 +1,9 @@
-"""What is asked of a music provider, what was sent there, and what came back: plain values that storage can keep."""
+"""What is asked of an outside provider, what was sent there, and what came back: plain values that storage can keep."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,22 @@ class SongWish:
     lyrics: str | None = None
     seed: int | None = None
     reference: ReferenceLink | None = None
+
+
+Shape: TypeAlias = Literal["LANDSCAPE", "PORTRAIT", "SQUARE"]
+
+
+@dataclass(frozen=True)
+class ClipWish:
+    """Moving pictures without sound as a film wants them, whoever makes them."""
+
+    prompt: str
+    seconds: float
+    shape: Shape = "LANDSCAPE"
+    seed: int | None = None
+
+
+Wish: TypeAlias = SongWish | ClipWish
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,7 @@ class Journal(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """An audio file as a provider made it, not looked into yet: probe it in a child before anything else."""
+    """A file of sound or pictures as a provider made it, not looked into yet: a child does that first."""
 
     provider: str
     model: str

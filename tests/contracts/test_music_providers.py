@@ -10,7 +10,7 @@ import pytest
 
 from jobs import bridge
 from jobs.providers import (
-    MODELS,
+    SONG_MODELS,
     Circuits,
     Entry,
     FalProvider,
@@ -27,7 +27,7 @@ from jobs.providers import (
     make_by_chain,
 )
 from jobs.providers.base import Report
-from jobs.providers.wire import ANSWER_BYTES, AUDIO_BYTES
+from jobs.providers.wire import ANSWER_BYTES, FILE_BYTES
 from jobs.providers.wish import ReferenceLink
 from server.errors import (
     EngineDied,
@@ -151,7 +151,7 @@ async def test_progress_moves_from_the_queue_over_the_logs_to_the_copy(studio: S
         assert [stage for _, stage in heard][:2] == ["waiting at fal, 3 before", "waiting at fal, 1 before"]
 
 
-@pytest.mark.parametrize(("provider", "name"), [(model.provider, model.name) for model in MODELS])
+@pytest.mark.parametrize(("provider", "name"), [(model.provider, model.name) for model in SONG_MODELS])
 async def test_every_model_of_the_table_is_accepted_and_its_audio_found(
     provider: str, name: str, tmp_path: Path
 ) -> None:
@@ -227,7 +227,7 @@ async def test_submit_that_may_have_been_accepted_is_never_sent_again(studio: St
         await studio.chain()
     assert not caught.value.retryable
     assert studio.entry() == Entry("ended")
-    with pytest.raises(Exception, match="Every music provider has failed"):
+    with pytest.raises(Exception, match="Every provider that may be asked has failed"):
         await studio.chain()
     assert len(studio.vendor.submits) == 1
 
@@ -236,7 +236,7 @@ async def test_answer_lost_after_acceptance_is_never_sent_again(studio: Studio) 
     studio.vendor.lose_answers = True
     with pytest.raises(failures.Unanswered):
         await studio.chain()
-    with pytest.raises(Exception, match="Every music provider has failed"):
+    with pytest.raises(Exception, match="Every provider that may be asked has failed"):
         await studio.chain()
     assert len(studio.vendor.runs) == len(studio.vendor.submits) == 1
     assert studio.journal.codes == {studio.vendor.name: "PROVIDER_UNANSWERED"}
@@ -261,7 +261,7 @@ async def test_worker_that_died_after_the_answer_was_kept_is_followed_by_the_nex
 
 async def test_worker_that_died_before_the_answer_was_kept_is_not_followed(studio: Studio) -> None:
     studio.journal.entries[studio.vendor.name] = Entry("begun")
-    with pytest.raises(Exception, match="Every music provider has failed"):
+    with pytest.raises(Exception, match="Every provider that may be asked has failed"):
         await studio.chain()
     assert studio.vendor.submits == []
     assert studio.entry() == Entry("ended")
@@ -324,7 +324,7 @@ async def test_result_at_no_address_is_not_fetched(studio: Studio, url: str) -> 
         await studio.chain()
 
 
-@pytest.mark.parametrize("plan", [Plan(declared_bytes=AUDIO_BYTES + 1), Plan(audio=b"")], ids=["too large", "empty"])
+@pytest.mark.parametrize("plan", [Plan(declared_bytes=FILE_BYTES + 1), Plan(audio=b"")], ids=["too large", "empty"])
 async def test_file_of_a_senseless_size_is_not_kept(studio: Studio, plan: Plan) -> None:
     studio.vendor.plan = plan
     with pytest.raises(failures.ResultLost):

@@ -30,6 +30,15 @@ MODELS: dict[str, tuple[set[str], set[str]]] = {  # path: required fields, optio
     "CassetteAI/music-generator": ({"prompt", "duration"}, set()),
     "fal-ai/lyria2": ({"prompt"}, {"negative_prompt", "seed"}),
 }
+CLIP_MODELS: dict[str, tuple[set[str], set[str]]] = {
+    "fal-ai/wan/v2.2-a14b/text-to-video": (
+        {"prompt"},
+        {"num_frames", "frames_per_second", "resolution", "aspect_ratio", "seed", "interpolator_model"},
+    ),
+    "fal-ai/minimax/hailuo-02/standard/text-to-video": ({"prompt"}, {"duration", "prompt_optimizer"}),
+    "fal-ai/minimax/video-01": ({"prompt"}, {"prompt_optimizer"}),
+}
+LIMITS = {"num_frames": range(17, 162), "duration": ("6", "10"), "aspect_ratio": ("16:9", "9:16", "1:1")}
 OUTPUT_FIELDS = {"CassetteAI/music-generator": "audio_file"}
 
 
@@ -48,6 +57,7 @@ class FakeFal(Vendor):
         500: {"detail": "Internal server error", "error_type": "internal_error"},
         503: {"detail": "Runner scheduling failed", "error_type": "runner_scheduling_failure"},
     }
+    clip_models: ClassVar[Mapping[str, Any]] = CLIP_MODELS
     moderated: ClassVar[Answer] = Answer(
         422,
         {"detail": [{"loc": ["body"], "msg": "The content was refused.", "type": "content_policy_violation"}]},
@@ -75,12 +85,18 @@ class FakeFal(Vendor):
         return dict(parse_qsl(request.query)).get("fal_webhook", "")
 
     def check_input(self, request: Request) -> Answer | None:
-        if (endpoint := self.endpoint_of(request)) not in MODELS:
+        if (endpoint := self.endpoint_of(request)) not in (known := MODELS | CLIP_MODELS):
             return Answer(404, self.error_bodies[404])
-        required, optional = MODELS[endpoint]
+        required, optional = known[endpoint]
         given = request.read_json()
         wrong = [("field required", "missing", name) for name in sorted(required - given.keys())]
         wrong += [("Extra inputs are not permitted", "extra", name) for name in given.keys() - required - optional]
+        if endpoint in CLIP_MODELS:
+            wrong += [
+                ("Value not allowed", "one_of", name)
+                for name in LIMITS.keys() & given
+                if given[name] not in LIMITS[name]
+            ]
         items = [{"loc": ["body", name], "msg": told, "type": kind} for told, kind, name in wrong]
         return Answer(422, {"detail": items}) if items else None
 
@@ -126,7 +142,10 @@ class FakeFal(Vendor):
             return self.moderated
         if run.plan.ending == "refused":
             return Answer(422, self.error_bodies[422])
-        file = {"url": self.audio_url(run), "content_type": "audio/wav", "file_name": "song.wav"}
+        if run.endpoint in CLIP_MODELS:
+            file = {"url": self.file_url(run), "content_type": "video/mp4", "file_name": "output.mp4"}
+            return Answer(200, {"video": file, "seed": 11})
+        file = {"url": self.file_url(run), "content_type": "audio/wav", "file_name": "song.wav"}
         return Answer(200, {OUTPUT_FIELDS.get(run.endpoint, "audio"): file, "seed": 11})
 
     def sign_delivery(self, run: Run, *, timestamp: float) -> tuple[dict[str, str], bytes]:

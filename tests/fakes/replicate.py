@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from jobs.providers.models import ACE_STEP, MUSICGEN
+from jobs.providers.songs import ACE_STEP, MUSICGEN
 from tests.fakes.vendor import Answer, Request, Run, Vendor
 
 SECRET_PATH = "/v1/webhooks/default/secret"
@@ -20,6 +20,18 @@ MODELS: dict[str, tuple[set[str], set[str]]] = {  # name or version: required fi
     ACE_STEP: ({"tags"}, {"lyrics", "duration", "number_of_steps", "guidance_scale", "scheduler", "seed"}),
     "minimax/music-1.5": ({"prompt", "lyrics"}, {"audio_format", "bitrate", "sample_rate"}),
 }
+CLIP_MODELS: dict[str, tuple[set[str], set[str]]] = {
+    "bytedance/seedance-1-lite": (
+        {"prompt"},
+        {"duration", "resolution", "aspect_ratio", "fps", "seed", "camera_fixed", "image", "last_frame_image"},
+    ),
+    "wan-video/wan-2.2-t2v-fast": (
+        {"prompt"},
+        {"num_frames", "frames_per_second", "resolution", "aspect_ratio", "seed", "go_fast", "sample_shift"},
+    ),
+    "minimax/video-01": ({"prompt"}, {"prompt_optimizer", "first_frame_image", "subject_reference"}),
+}
+LIMITS = {"num_frames": range(81, 122), "duration": range(2, 13), "aspect_ratio": ("16:9", "9:16", "1:1")}
 STATUS_OF_ENDINGS = {"broken": "failed", "moderated": "failed", "refused": "failed"}
 ERROR_OF_ENDINGS = {
     "broken": "CUDA out of memory. Tried to allocate 2.00 GiB",
@@ -48,6 +60,7 @@ class FakeReplicate(Vendor):
         500: tell_problem(500, "Internal server error", "Something went wrong."),
         503: tell_problem(503, "Service unavailable", "Come back later."),
     }
+    clip_models: ClassVar[Mapping[str, Any]] = CLIP_MODELS
 
     @property
     def authorization(self) -> str:
@@ -68,13 +81,15 @@ class FakeReplicate(Vendor):
         return str(request.read_json().get("webhook", ""))
 
     def check_input(self, request: Request) -> Answer | None:
-        if (endpoint := self.endpoint_of(request)) not in MODELS:
+        if (endpoint := self.endpoint_of(request)) not in (known := MODELS | CLIP_MODELS):
             told = "The specified version does not exist (or perhaps you don't have permission to use it?)"
             return Answer(422, tell_problem(422, "Invalid version or not permitted", told))
-        required, optional = MODELS[endpoint]
+        required, optional = known[endpoint]
         given = request.read_json()["input"]
         wrong = [("required", name) for name in sorted(required - given.keys())]
         wrong += [("additional_property_not_allowed", name) for name in given.keys() - required - optional]
+        if endpoint in CLIP_MODELS:
+            wrong += [("one_of", name) for name in LIMITS.keys() & given if given[name] not in LIMITS[name]]
         if not wrong:
             return None
         fields = [{"type": kind, "field": f"input.{name}", "description": kind} for kind, name in wrong]
@@ -104,7 +119,7 @@ class FakeReplicate(Vendor):
             "model": "somebody/model",
             "version": "hidden",
             "input": run.given.get("input"),
-            "output": self.audio_url(run) if status == "succeeded" else None,
+            "output": self.file_url(run) if status == "succeeded" else None,
             "logs": "\n".join(run.logged),
             "error": ERROR_OF_ENDINGS.get(run.plan.ending) if status == "failed" else None,
             "status": status,

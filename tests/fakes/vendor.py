@@ -1,4 +1,4 @@
-"""A music vendor on a real socket: what all of them share, and the script that a test writes for it."""
+"""A vendor of music and clips on a real socket: what all of them share, and the script that a test writes for it."""
 
 import asyncio
 import io
@@ -14,9 +14,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Self
 
+import av
 import httpx
+import numpy as np
 
 HTML_502 = b"<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
 
@@ -30,6 +33,20 @@ def make_wav(seconds: float = 0.25, rate: int = 8000) -> bytes:
         sound.setsampwidth(2)
         sound.setframerate(rate)
         sound.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
+    return out.getvalue()
+
+
+@cache
+def make_mp4(width: int = 64, height: int = 36, frames: int = 12, fps: int = 24) -> bytes:
+    """A short clip without sound."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(frames):
+            pixels = np.full((height, width, 3), 20 * number % 256, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
     return out.getvalue()
 
 
@@ -66,6 +83,7 @@ class Plan:
     endless: bool = False  # it stays at its last step until it is cancelled
     ending: str = "audio"  # or broken, moderated, refused, expired, page, foreign
     audio: bytes = field(default_factory=make_wav)
+    video: bytes = field(default_factory=make_mp4)  # of models that make clips
     redirect: str = ""  # where the file has moved to
     audio_url: str = ""  # where it is, if not here
     declared_bytes: int | None = None  # what its Content-Length says, if not the truth
@@ -106,6 +124,7 @@ class Vendor(ABC):
     name: ClassVar[str]
     key: ClassVar[str]
     error_bodies: ClassVar[Mapping[int, Any]]
+    clip_models: ClassVar[Mapping[str, Any]]
 
     def __init__(self) -> None:
         self.url = ""
@@ -181,21 +200,26 @@ class Vendor(ABC):
         return Answer(reset=True) if self.lose_answers else self.accept(run)
 
     def _answer_file(self, request: Request) -> Answer:
-        plan = self.find_run(request.path.split("/")[2]).plan
+        run = self.find_run(request.path.split("/")[2])
+        plan = run.plan
         if plan.ending == "expired":
             return Answer(404, b"gone", {"Content-Type": "text/plain"})
         if plan.ending == "page":
             return Answer(200, b"<html>sign in</html>", {"Content-Type": "text/html"})
         if plan.redirect and request.query != "moved":
             return Answer(302, b"", {"Location": plan.redirect})
-        length = len(plan.audio) if plan.declared_bytes is None else plan.declared_bytes
-        return Answer(200, plan.audio, {"Content-Type": "audio/wav", "Content-Length": str(length)})
+        body, kind = (plan.video, "video/mp4") if run.endpoint in self.clip_models else (plan.audio, "audio/wav")
+        length = len(body) if plan.declared_bytes is None else plan.declared_bytes
+        return Answer(200, body, {"Content-Type": kind, "Content-Length": str(length)})
 
     def find_run(self, run_id: str) -> Run:
         return next(run for run in self.runs if run.id == run_id)
 
-    def audio_url(self, run: Run) -> str:
-        return run.plan.audio_url or f"{self.url}/files/{run.id}/song.wav"
+    def file_url(self, run: Run) -> str:
+        return run.plan.audio_url or f"{self.url}/files/{run.id}/{self.file_name(run)}"
+
+    def file_name(self, run: Run) -> str:
+        return "output.mp4" if run.endpoint in self.clip_models else "song.wav"
 
     @property
     @abstractmethod

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from jobs.providers import MODELS, SongWish, choose_model, find_model
-from jobs.providers.models import Model
+from jobs.providers.songs import SongModel
 from jobs.providers.wish import ReferenceLink
 
 CALM = SongWish("a calm lofi evening", 30, seed=7)
 SUNG = SongWish("a folk song", 60, has_vocals=True, lyrics="[verse]\nThe sea is calm tonight")
 
 
-def model_of(provider: str, name: str) -> Model:
+def model_of(provider: str, name: str) -> SongModel:
     model = find_model(provider, name)
-    assert model is not None
+    assert isinstance(model, SongModel)
     return model
 
 
@@ -144,10 +144,10 @@ def test_model_that_needs_a_reference_makes_nothing_without_one() -> None:
     ],
 )
 def test_audio_is_found_in_every_shape_of_output(output: object) -> None:
-    assert model_of("fal", "ace-step").find_audio(output) == "https://x/a"
+    assert model_of("fal", "ace-step").find_file(output) == "https://x/a"
 
 
 @pytest.mark.parametrize("output", [None, {}, [], {"audio": None}, {"audio": []}, {"audio": {"url": 3}}, 7, ""])
 def test_output_without_audio_has_none(output: object) -> None:
     for model in MODELS:
-        assert model.find_audio(output) is None
+        assert model.find_file(output) is None

@@ -83,7 +83,7 @@ def _taken(reference: Reference) -> Iterator[str]:
     if reference.tempo_bpm is not None:
         yield f"tempo {reference.tempo_bpm:g} bpm, of your reference"
     if reference.key is not None:
-        yield f"key {KEYS[key_number(reference.key)]} {reference.mode}, of your reference"
+        yield f"key {reference.key} {reference.mode}, of your reference"
 
 
 def _chosen_style(plan: SongPlan, asked: Asked) -> tuple[Style, bool]:
