@@ -201,6 +201,12 @@ class Track(Node):
 
     @computed("music")
     @staticmethod
+    def notes(root: Any) -> list[str]:
+        """In what it is not as you wished, for people to read; empty until the track is complete."""
+        return [] if root.music is None else root.music.get("notes", [])
+
+    @computed("music")
+    @staticmethod
     def unlocked(root: Any) -> list[str]:
         """The slugs of what its completion unlocked for you, so that a screen can celebrate."""
         return [] if root.music is None else root.music.get("unlocked", [])

@@ -217,7 +217,7 @@ def _understood(asked: Asked, style: Style | None) -> list[str]:
     """What of the prompt is in the song, in words of ours."""
     told = [f"style {style.id}"] if style else []
     told += [f"mood {word}" for word in asked.moods]
-    if asked.tempo_bpm is not None:
+    if asked.tempo_bpm is not None and SLOWEST_BPM <= asked.tempo_bpm <= FASTEST_BPM:
         told.append(f"tempo {asked.tempo_bpm:g} bpm")
     if asked.tonic is not None:
         told.append(f"key {spell(asked.tonic, asked.mode or 'major')[asked.tonic]} {asked.mode or ''}".strip())

@@ -15,6 +15,7 @@ from jobs.engines.music.score import Chord, Score, Section, SongPlan
 from jobs.engines.music.sheet import write_sheet
 from jobs.engines.music.singing.score import TimedLine
 from jobs.engines.music.stems import list_stems, open_stems
+from jobs.engines.music.unmet import list_unmet
 from jobs.engines.music.voices import SAMPLE_RATE, Signal
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 5, 600
@@ -50,6 +51,7 @@ class Song(Finished):
     beats_per_bar: int
     instruments: list[str]
     understood: list[str]
+    notes: list[str]  # what was asked for and is not in it
     vocals: Singing | None = None
 
 
@@ -84,6 +86,7 @@ def render_song(plan: SongPlan, folder: Path, report: Report, on_mixed: OnMixed 
         beats_per_bar=score.grid.metre.beats,
         instruments=list_instruments(score),
         understood=list(score.understood),
+        notes=list_unmet(plan, score),
         vocals=_singing_of(score),
     )
     progress.move(1.0, "encoding")
