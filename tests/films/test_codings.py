@@ -1,6 +1,8 @@
 """Films in every codec that this machine has, and at a rate that follows the pictures."""
 
 import hashlib
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 
 from jobs.engines.films import CODERS, Coding, FilmPlan, make_film
 from jobs.engines.films.coders import list_codecs
+from jobs.engines.films.encoding import encode_pictures
+from jobs.engines.films.planes import Picture
 from jobs.engines.run import EngineRefused
 from tests.films.songs import make_plan, sing, write_song
 
@@ -64,6 +68,21 @@ def test_film_has_all_its_frames_in_each_codec(plan: FilmPlan, tmp_path: Path, c
     if codec in NAMES:
         alone = render(coded, tmp_path / "one", 1)
         assert hashlib.sha256(alone.read_bytes()).digest() == hashlib.sha256(path.read_bytes()).digest()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are looked at as Linux shows them")
+@pytest.mark.parametrize("codec", NAMES)
+def test_no_codec_takes_the_machine_for_itself(tmp_path: Path, codec: str) -> None:
+    picture = Picture.of_rgb(np.zeros((240, 320, 3), np.uint8))
+    policies: set[int] = set()
+
+    def draw() -> Iterator[Picture]:
+        for _ in range(60):
+            yield picture
+            policies.update(os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir())
+
+    encode_pictures(tmp_path / "film.mp4", draw(), 30, Coding(codec))
+    assert policies == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize("codec", [codec for codec in CODERS if codec not in HERE])

@@ -1,7 +1,9 @@
 """What frames can be encoded by; hardware has no place to be assumed, so that each is opened before it is believed."""
 
 import os
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -72,15 +74,17 @@ def check_codec(name: str) -> None:
     if name not in CODERS:
         raise EngineRefused("CODEC_UNKNOWN", f"the codec is one of {', '.join(CODERS)}")
     if CODERS[name].encoder not in av.codecs_available:
-        raise EngineRefused("CODEC_MISSING", f"FFmpeg was built without {name} here; {_tell_codecs()}")
+        built = ", ".join(one for one, coder in CODERS.items() if coder.encoder in av.codecs_available)
+        raise EngineRefused("CODEC_MISSING", f"FFmpeg was built without {name} here; there are {built}")
 
 
 def open_context(context: VideoCodecContext, name: str) -> None:
     """Open an encoder that was set up, or EngineRefused; to be called where no process is forked any more."""
     try:
-        context.open()
+        _open(context)
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise EngineRefused("CODEC_MISSING", f"{name} does not open on this machine; {_tell_codecs()}") from error
+        told = ", ".join(list_codecs())
+        raise EngineRefused("CODEC_MISSING", f"{name} does not open on this machine; there are {told}") from error
 
 
 def set_up(context: VideoCodecContext, name: str, width: int, height: int, fps: int) -> None:
@@ -97,8 +101,13 @@ def list_codecs() -> list[str]:
     return [name for name in CODERS if _opens(name)]
 
 
-def _tell_codecs() -> str:
-    return f"there are {', '.join(list_codecs())}"
+def _open(context: VideoCodecContext) -> None:
+    """Open it and go on as before: under root SVT-AV1 makes its process a real-time one, which starves the machine."""
+    context.open()
+    if sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_FIFO:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 def _opens(name: str) -> bool:
@@ -111,7 +120,7 @@ def _opens(name: str) -> bool:
     set_up(context, name, 640, 360, 30)
     context.options = dict(coder.options)
     try:
-        context.open()
+        _open(context)
     except (av.FFmpegError, OSError, ValueError):
         return False
     return True
