@@ -64,8 +64,11 @@ _after_commit: ContextVar[list[AfterCommit] | None] = ContextVar("after_commit",
 log = get_logger(__name__)
 
 
-def configuration(url: str, pool_size: int = 10) -> dict[str, Any]:
-    """What Tortoise wants to know, from a `postgresql://` address; unknown query parameters go to asyncpg."""
+def configuration(url: str, pool_size: int = 10, *, is_patient: bool = False) -> dict[str, Any]:
+    """What Tortoise wants to know, from a `postgresql://` address; unknown query parameters go to asyncpg.
+
+    Patience is for migrations: nothing cuts off one that works on a large table, or thinks on a busy machine.
+    """
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     credentials: dict[str, Any] = {
@@ -77,9 +80,10 @@ def configuration(url: str, pool_size: int = 10) -> dict[str, Any]:
         "minsize": min(2, pool_size),
         "maxsize": pool_size,
         "application_name": query.pop("application_name", "libretto"),
-        "command_timeout": 60,
+        "command_timeout": None if is_patient else 60,
     }
-    if query.get("statement_cache_size") != "0":  # a pooler, which that is for, refuses settings that it does not know
+    has_pooler = query.get("statement_cache_size") == "0"  # which refuses settings that it does not know
+    if not (has_pooler or is_patient):
         credentials["server_settings"] = SESSION
     if "sslmode" in query:
         credentials["ssl"] = query.pop("sslmode")

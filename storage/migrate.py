@@ -52,7 +52,7 @@ async def find_drift() -> list[str]:
 
 @asynccontextmanager
 async def _executor(url: str) -> AsyncIterator[MigrationExecutor]:
-    config = configuration(url, pool_size=2)
+    config = configuration(url, pool_size=2, is_patient=True)
     async with TortoiseContext() as context:
         await context.init(config=config)
         yield MigrationExecutor(connections.get("default"), config["apps"])

@@ -180,9 +180,12 @@ async def forget_piece(piece: VideoPiece) -> None:
     await VideoPiece.filter(id=piece.id).delete()
 
 
-async def drop_other_plans(video_id: UUID, plan_hash: str) -> list[str]:
-    """Forget the pieces of any other plan than this; answers with their keys."""
-    return [row["blob_key"] for row in await database.fetch(DROP_OTHERS, video_id, plan_hash)]
+async def drop_other_plans(lease: Lease, video_id: UUID, plan_hash: str) -> list[str]:
+    """Forget the pieces of any other plan than this; answers with their keys, or LeaseLost as `keep_pieces`."""
+    async with database.transaction():
+        await _hold(lease, video_id)
+        gone = await database.fetch(DROP_OTHERS, video_id, plan_hash)
+    return [row["blob_key"] for row in gone]
 
 
 async def keep_pieces(lease: Lease, video_id: UUID, pieces: Sequence[VideoPiece]) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest_asyncio
 
 from storage import migrate
-from storage.database import ROW_MODULES
+from storage.database import ROW_MODULES, configuration
 from storage.rows import Row
 from tests.studio import Studio
 
@@ -71,6 +71,17 @@ async def test_migrations_go_back_to_nothing_and_forward_again(empty_url: str) -
     await migrate.migrate(empty_url)
     assert await names_of_tables(empty_url) == tables
     assert await migrate.list_pending(empty_url) == []
+
+
+def test_migration_may_take_as_long_as_it_needs() -> None:
+    """On a busy machine one has thought for longer than a request may hold its transaction, and was cut off."""
+    hurried, patient = (
+        configuration("postgresql:///libretto", is_patient=is_patient)["connections"]["default"]["credentials"]
+        for is_patient in (False, True)
+    )
+    assert "idle_in_transaction_session_timeout" in hurried["server_settings"]
+    assert "server_settings" not in patient
+    assert (hurried["command_timeout"] is None, patient["command_timeout"] is None) == (False, True)
 
 
 async def test_processes_that_migrate_at_once_take_turns(empty_url: str) -> None:

@@ -1,9 +1,11 @@
 """What a file is that somebody brought: its streams, how long it is when it is read, and what it looks like."""
 
-from contextlib import suppress
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal, cast
 
 import av
 from av.container import InputContainer
@@ -92,7 +94,7 @@ def probe_picture(path: Path, folder: Path, report: Report) -> Probe:
     """Read all of a picture, which is its first if it moves; refuses what cannot be read to its end."""
     report(0.0, "reading")
     try:
-        with Images.open(path, formats=PICTURE_FORMATS) as image:
+        with _map(path) as content, Images.open(content, formats=PICTURE_FORMATS) as image:
             if image.width * image.height > MOST_PICTURE_PIXELS:
                 raise EngineRefused("TOO_LARGE", TOO_LARGE)
             name = str(image.format).lower()
@@ -104,6 +106,13 @@ def probe_picture(path: Path, folder: Path, report: Report) -> Probe:
     report(_WATCHED, "drawing")
     picture = Picture(name, upright.width, upright.height, None)
     return Probe("picture", name, 0.0, None, picture, _draw_thumbnails(upright, folder))
+
+
+@contextmanager
+def _map(path: Path) -> Iterator[IO[bytes]]:
+    """The file as its readers see it: no more is made room for than there is, however much a picture announces."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield cast("IO[bytes]", content)
 
 
 def _lay_on_paper(image: Image) -> Image:

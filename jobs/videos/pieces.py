@@ -39,7 +39,7 @@ class Shelf:
 
     async def bring_back(self) -> int:
         """Fetch the segments that an earlier attempt at the same film has finished; answers with how many."""
-        gone = await videos.drop_other_plans(self._video.id, self._order.plan_hash)
+        gone = await videos.drop_other_plans(self._work.lease, self._video.id, self._order.plan_hash)
         await delete_blobs(self._work.blobs, gone)
         for piece in await videos.list_pieces(self._video.id):
             if piece.kind is PieceKind.FRAME:
@@ -148,3 +148,13 @@ async def delete_blobs(blobs: BlobStore, keys: list[str]) -> None:
             await blobs.delete(key)
     except Unavailable as error:
         log.warning("pieces.not_deleted", count=len(keys), error=str(error))
+
+
+async def drop_cancelled(blobs: BlobStore, video_id: UUID, token: int) -> None:
+    """Leave nothing of a film that was cancelled: no piece of any attempt, no file of this one.
+
+    Somebody may have it rendered again already; then what is kept of it is brought back, and stays.
+    """
+    await delete_blobs(blobs, await videos.drop_cancelled_pieces(video_id))
+    left = [key async for key, _ in blobs.list_keys(piece_key(video_id, token, ""))]
+    await delete_blobs(blobs, sorted(set(left) - await videos.find_owned_keys(left)))

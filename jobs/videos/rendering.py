@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from jobs.bridge import begin, wait, wait_beating
 from jobs.engines import run
@@ -17,12 +16,11 @@ from jobs.scratch import scratch_folder
 from jobs.seals import sign_files
 from jobs.videos.notes import list_notes
 from jobs.videos.orders import Order, read_order
-from jobs.videos.pieces import Shelf, delete_blobs, piece_key
+from jobs.videos.pieces import Shelf, delete_blobs, drop_cancelled, piece_key
 from server.errors import JobCancelled, JobFailed, Unavailable
 from server.logs import get_logger
 from server.settings import get_settings
 from storage import database, jobs, videos
-from storage.blobs import BlobStore
 from storage.videos import Video
 
 LOG_LINES = 4_000
@@ -44,7 +42,7 @@ def render(work: Work) -> None:
             needless = wait_beating(_keep(work, video, order, made, shelf), lambda: work.report(1, "keeping"))
             begin(delete_blobs(work.blobs, needless))  # the job has ended: what fails goes with the next sweep
     except JobCancelled:
-        wait(_clear_up(work, video))
+        wait(drop_cancelled(work.blobs, video.id, work.lease.token))
         raise
     except JobFailed as failure:
         diary.note(f"{failure.code}: {failure.message}")
@@ -117,14 +115,3 @@ def _list_files(video: Video, order: Order, made: MadeFilm | MadeCutFilm) -> Ite
         yield "SRT", write_srt(order.lines).encode(), "application/x-subrip"
         words = write_lrc(order.lines, title=video.title, artist=video.wish.get("artist", ""))
         yield "LRC", words.encode(), "text/x-lrc"
-
-
-async def _clear_up(work: Work, video: Video) -> None:
-    """Leave nothing of a film that was cancelled: no piece of any attempt, no file of this one."""
-    await delete_blobs(work.blobs, await videos.drop_cancelled_pieces(video.id))
-    folder = piece_key(video.id, work.lease.token, "")
-    await delete_blobs(work.blobs, await _list_keys(work.blobs, folder))
-
-
-async def _list_keys(blobs: BlobStore, prefix: str) -> list[Any]:
-    return [key async for key, _ in blobs.list_keys(prefix)]

@@ -120,6 +120,17 @@ async def test_claims_that_race_keep_the_limit_and_leave_nothing_that_may_run(
     assert (taken.count(owner), taken.count(other)) == (most, 1)
 
 
+async def test_claim_counts_who_has_no_room_once_however_many_jobs_they_have(owner: UUID) -> None:
+    ask = "SELECT has_room($1, $2, 1) AS has_room"
+    await insert(owner)
+    lease = await claim()
+    async with database.transaction():  # as long as one claim
+        assert await database.fetch(ask, owner, QUEUE) == [{"has_room": False}]
+        await jobs.give_back(lease)
+        assert await database.fetch(ask, owner, QUEUE) == [{"has_room": False}]
+    assert await database.fetch(ask, owner, QUEUE) == [{"has_room": True}]
+
+
 async def test_urgent_and_delayed_jobs_keep_their_place(owner: UUID) -> None:
     await insert(owner, delay_seconds=60)
     ordinary, urgent = await insert(owner), await insert(owner, priority=-1)
