@@ -1,6 +1,6 @@
 """The contents page of the work that can be asked for: every kind of job, its queue and its actor."""
 
-from jobs import analyses, covers, imports, lyrics, probes, tracks, uploads, videos
+from jobs import analyses, clips, covers, imports, lyrics, probes, tracks, uploads, videos
 from jobs.queue import Kind
 
 KINDS = {
@@ -14,6 +14,7 @@ KINDS = {
         Kind("uploads.check", "default", uploads.check),
         Kind("lyrics.align", "speech", lyrics.align),
         Kind(videos.KIND, videos.QUEUE, videos.render),
+        Kind(videos.CLIP_KIND, videos.CLIP_QUEUE, clips.film_section),
         Kind("jobs.probe", "default", probes.probe),
     )
 }

@@ -46,7 +46,7 @@ QUEUES = {
     for queue in (
         Queue("media", slots=None, running_per_user=8),
         Queue("remote", slots=32, running_per_user=16, poll_milliseconds=1000),  # waits for others, hardly works
-        Queue("clips", slots=None, running_per_user=16),
+        Queue("clips", slots=16, running_per_user=16, poll_milliseconds=1000),
         Queue("speech", slots=1, running_per_user=4),
         Queue("delivery", slots=4, running_per_user=32),
         Queue("default", slots=2, running_per_user=8),
@@ -86,8 +86,10 @@ async def enqueue(
     subject_id: UUID | None = None,
     payload: Mapping[str, Any] | None = None,
     max_attempts: int = 3,
+    parent_id: UUID | None = None,
+    waits_for_children: bool = False,
 ) -> JobState:
-    """Write a job in the transaction at hand, and ring when that is committed."""
+    """Write a job in the transaction at hand, and ring when that is committed, unless it waits for its children."""
     state = await jobs.insert_job(
         job_id=job_id,
         user_id=user_id,
@@ -96,9 +98,12 @@ async def enqueue(
         subject_id=subject_id,
         payload=dict(payload or {}),
         max_attempts=max_attempts,
+        parent_id=parent_id,
         request_id=find_request_id(),
+        waits_for_children=waits_for_children,
     )
-    await ring_for(state)
+    if not waits_for_children:
+        await ring_for(state)
     return state
 
 

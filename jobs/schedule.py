@@ -14,7 +14,7 @@ from jobs.scratch import sweep_scratch
 from server import metrics
 from server.errors import Unavailable
 from server.logs import get_logger
-from storage import analyses, assets, covers, jobs, uploads, videos
+from storage import analyses, assets, clips, covers, jobs, uploads, videos
 from storage.blobs import BlobStore
 from storage.database import LOST
 
@@ -67,6 +67,7 @@ async def sweep(blobs: BlobStore, *, age: timedelta = ORPHAN_AGE) -> int:
         "uploads/": uploads.find_owned_keys,
         "analyses/": analyses.find_owned_keys,
         "videos/": videos.find_owned_keys,
+        "clips/": clips.find_owned_keys,
     }
     swept = 0
     for prefix, find_owned_keys in owners.items():

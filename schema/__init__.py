@@ -6,6 +6,7 @@ from strawberry.schema.config import StrawberryConfig
 from schema.allowances import AllowanceQuery
 from schema.analyses import AnalysisMutation
 from schema.audits import AuditQuery
+from schema.clips import ClipMutation
 from schema.covers import CoverMutation, CoverQuery
 from schema.credits import CreditQuery
 from schema.figures import FigureQuery
@@ -57,6 +58,7 @@ class Mutation(
     SeriesMutation,
     AnalysisMutation,
     CoverMutation,
+    ClipMutation,
     LyricsMutation,
     VideoMutation,
     UploadMutation,

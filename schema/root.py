@@ -4,6 +4,7 @@ import strawberry
 
 from schema.analyses import Analysis
 from schema.audits import AuditEntry
+from schema.clips import VideoSection
 from schema.context import Info
 from schema.covers import Cover, SavedCover
 from schema.credits import CreditEntry
@@ -38,6 +39,7 @@ NODES: tuple[type[Node], ...] = (
     TrackReference,
     User,
     Video,
+    VideoSection,
     Webhook,
     WebhookDelivery,
 )

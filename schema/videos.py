@@ -9,6 +9,7 @@ import strawberry
 from jobs import videos as video_jobs
 from jobs.engines.films import SIZES
 from jobs.videos import ClipWish, CutWish, LyricWish, VideoWish
+from schema.clips import GeneratedVideoInput, VideoSection
 from schema.context import LINK_SECONDS, Context, Info
 from schema.failures import Conflict, NotFound, PolicyRejected, RateLimited, ValidationFailed
 from schema.jobs import Job
@@ -19,7 +20,7 @@ from schema.reads import computed, relation
 from schema.roots import One, Page
 from schema.tracks import Track
 from server import errors
-from storage import jobs, links, tracks, videos
+from storage import clips, jobs, links, tracks, videos
 from storage.access import OWNER, OWNER_AND_ADMINS
 from storage.lifecycle import State
 from storage.rows import read_id, write_id
@@ -114,6 +115,14 @@ class Video(Node):
     version: int
     job: Job | None = relation(lambda: jobs.Job, "job_id", description="The work that renders it.")
     track: Track | None = relation(lambda: tracks.Track, "track_id", description="The song.")
+    sections: list[VideoSection] = relation(
+        lambda: clips.VideoClip,
+        "id",
+        "video_id",
+        many=True,
+        order="number",
+        description="The sections of a generated film; other films have none.",
+    )
 
     @computed("aspect")
     @staticmethod
@@ -262,6 +271,7 @@ class CreateVideoInput:
     aspect: Aspect = Aspect.LANDSCAPE
     lyric: LyricVideoInput | None = None
     cut: CutVideoInput | None = None
+    generated: GeneratedVideoInput | None = None
     idempotency_key: str | None = None
 
 
@@ -289,7 +299,8 @@ class VideoQuery:
 class VideoMutation:
     @mutation
     async def create_video(self, info: Info, input: CreateVideoInput) -> CreateVideoResult | None:  # noqa: A002 - the API's name
-        """Have a film made of a track of yours: 10 a minute, without credits. Its job tells how it grows:
+        """Have a film made of a track of yours: 10 a minute, 5 generated ones an hour, without credits. Its job tells
+        how it grows:
 
         `jobProgress(jobId:) { message video { previewFrame { url } previewUrl } }`.
         """
@@ -302,6 +313,7 @@ class VideoMutation:
             input.aspect.value,
             lyric=None if input.lyric is None else _read_lyric(input.lyric),
             cut=None if input.cut is None else _read_cut(input.cut),
+            generated=None if input.generated is None else input.generated.read(),
         )
         requested = await video_jobs.request_video(viewer, wish, idempotency_key=key)
         return VideoCreated(video=Video.of(requested.video), job=Job.of(requested.job))

@@ -34,6 +34,13 @@ MUSIC_FALLBACKS = Counter(
 MUSIC_CIRCUIT_OPEN = Gauge(
     "libretto_music_circuit_open", "Whether this worker leaves a music provider alone", ("provider",)
 )
+CLIP_OUTCOMES = Counter("libretto_clip_outcomes_total", "What became of asking for a clip", ("provider", "outcome"))
+CLIP_SECONDS = Histogram(
+    "libretto_clip_duration_seconds", "Having a clip made, until it is there or has failed", ("provider",), buckets=LONG
+)
+CLIP_FALLBACKS = Counter(
+    "libretto_clip_fallbacks_total", "Another was asked for a clip because this one failed", ("provider", "to")
+)
 MODERATION_REJECTED = Counter(
     "libretto_moderation_rejected_total", "Tracks and titles that were refused, by who refused them", ("moderator",)
 )

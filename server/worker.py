@@ -26,7 +26,7 @@ from server.health import Health
 from server.logs import get_logger
 from server.resources import Resources, open_resources
 from server.settings import Settings
-from storage import lyrics, providers, videos, webhooks
+from storage import clips, lyrics, providers, videos, webhooks
 
 STOP_MILLISECONDS = 10_000
 
@@ -105,6 +105,9 @@ def _chores(resources: Resources, foundry: Foundry, health: Health, name: str) -
         schedule.keep_doing(partial(drop_strays, resources.blobs), schedule.SWEEP_SECONDS),
         schedule.keep_doing(partial(drop_stale, resources.blobs), schedule.EXPIRE_SECONDS),
         schedule.keep_doing(videos.expire_films, schedule.SWEEP_SECONDS),
+        schedule.keep_doing(
+            partial(clips.expire_clips, resources.settings.video_retention_days), schedule.SWEEP_SECONDS
+        ),
         schedule.keep_doing(partial(lyrics.forget_heard, resources.settings.lyrics_cache_days), schedule.SWEEP_SECONDS),
         schedule.keep_doing(partial(call_off_strays, foundry.providers), schedule.CALL_OFF_SECONDS),
     ]

@@ -31,7 +31,9 @@ class Allowance:
 
 
 ANALYSES = Allowance("analyses.request", 20, 60)
+CLIPS = Allowance("videos.regenerate", 30, 3600)  # these two may cost the operator money
 COVER_SAVES = Allowance("covers.save", 30, 60)
+GENERATED_VIDEOS = Allowance("videos.generate", 5, 3600)
 LYRICS = Allowance("lyrics.align", 20, 3600)
 SERIES = Allowance("series.create", 10, 3600)
 SONGS = Allowance("songs.look_up", 30, 60)
@@ -43,7 +45,9 @@ TRACKS_OF_PRO = Allowance("tracks.create.pro", 15, 60)  # besides those of every
 
 OF_EVERYBODY = (
     ANALYSES,
+    CLIPS,
     COVER_SAVES,
+    GENERATED_VIDEOS,
     LYRICS,
     SERIES,
     SONGS,

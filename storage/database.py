@@ -36,6 +36,7 @@ ROW_MODULES = (
     "storage.analyses",
     "storage.attestations",
     "storage.videos",
+    "storage.clips",
     "storage.references",
 )
 LOST = (

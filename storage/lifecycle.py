@@ -6,9 +6,9 @@
         │                  ├───────fail────▶ FAILED ────────────┤   FAILED for good is the dead letter
         └──────cancel──────┴──────cancel───▶ CANCELLED ─────────┘
 
-A track, an analysis or a video follows its job and the job's credits settle in the very statement that moves the job,
-so that no crash can part them: COMPLETE captures what was reserved, FAILED and CANCELLED give it back. What webhooks
-are told of an end is written there too.
+A track, an analysis, a video or a clip of one follows its job and the job's credits settle in the very statement that
+moves the job, so that no crash can part them: COMPLETE captures what was reserved, FAILED and CANCELLED give it back.
+What webhooks are told of an end is written there too.
 """
 
 from enum import StrEnum
@@ -46,6 +46,9 @@ followed AS (
         completed_at = CASE WHEN moved.state = 'COMPLETE' THEN now() END,
         log_key = CASE WHEN moved.state = 'FAILED' THEN moved.log_key END
     FROM moved WHERE videos.job_id = moved.id
+), followed_clips AS (
+    UPDATE video_clips SET status = moved.state, version = video_clips.version + 1
+    FROM moved WHERE video_clips.job_id = moved.id
 )"""
 
 SETTLE = f"""

@@ -123,6 +123,7 @@ async def delete_track(track: Track) -> None:
             "analyses",
             "timed_lyrics",
             "track_references",
+            "video_clips",
             "videos",
             "video_pieces",
         ):

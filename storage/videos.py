@@ -146,7 +146,9 @@ DELETE FROM video_pieces USING stale WHERE video_id = stale.id RETURNING blob_ke
 
 EXPIRE = """
 UPDATE videos SET film = film - 'files', version = version + 1
-WHERE expires_at <= now() AND film ? 'files' RETURNING id"""
+WHERE expires_at <= now() AND film ? 'files' AND status IN ('COMPLETE', 'FAILED', 'CANCELLED') RETURNING id"""
+
+RENDER_AGAIN = "UPDATE videos SET job_id = $2, status = 'QUEUED', log_key = NULL, version = version + 1 WHERE id = $1"
 
 
 async def find_own_video(viewer: Viewer, video_id: UUID) -> Video | None:
@@ -256,9 +258,15 @@ async def find_stream(video_id: UUID) -> tuple[State, list[tuple[str, float]]] |
     return State(row["status"]), [(piece["blob_key"], piece["duration_seconds"]) for piece in pieces]
 
 
+async def render_again(video: Video, job_id: UUID) -> None:
+    """Write that another job renders a video; what there is of it stays until that is done."""
+    await database.fetch(RENDER_AGAIN, video.id, job_id)
+
+
 async def delete_video(video: Video) -> None:
     """Forget a video; its files go with the next sweep."""
     async with database.transaction():
+        await database.fetch("DELETE FROM video_clips WHERE video_id = $1", video.id)
         await video.delete()
         await VideoPiece.filter(video_id=video.id).delete()
 

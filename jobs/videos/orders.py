@@ -14,6 +14,7 @@ from jobs.engines.films import SIZES, Coding, FilmPlan, MadeFilm, make_film
 from jobs.engines.run import EngineRefused
 from jobs.formats.lyrics import Line
 from jobs.videos.cutting import Music, fetch_clips, plan_cut, read_wish
+from jobs.videos.generating import plan_composition
 from jobs.videos.songs import Song, fetch_song
 from server.errors import EngineFailed
 from storage.blobs import BlobStore
@@ -30,6 +31,7 @@ class Order:
     plan: FilmPlan | CutPlan
     plan_hash: str
     lines: tuple[Line, ...]
+    is_trained: bool = False  # whether a trained model made any of its pictures
 
     @property
     def film_seconds(self) -> float:
@@ -43,6 +45,8 @@ async def read_order(video: Video, blobs: BlobStore, folder: Path) -> Order:
     if video.kind is VideoKind.LYRIC:
         plan = _plan_lyric(video, song)
         return Order(make_film, plan, hash_plan(plan, song.contents), song.lines)
+    if video.kind is VideoKind.GENERATED:
+        return await _order_generated(video, song, blobs, folder)
     cut, contents = await _plan_cut(video, song, blobs, folder)
     return Order(make_cut_film, cut, hash_plan(cut, contents), song.lines)
 
@@ -78,6 +82,15 @@ async def _plan_cut(video: Video, song: Song, blobs: BlobStore, folder: Path) ->
     except EngineRefused as refused:
         raise EngineFailed(str(refused)) from refused
     return plan, contents | song.contents
+
+
+async def _order_generated(video: Video, song: Song, blobs: BlobStore, folder: Path) -> Order:
+    try:
+        plan, contents, clips = await plan_composition(video, song, blobs, folder)
+    except EngineRefused as refused:
+        raise EngineFailed(str(refused)) from refused
+    is_trained = any(clip.provider != "local" for clip in clips)
+    return Order(make_cut_film, plan, hash_plan(plan, contents | song.contents), song.lines, is_trained)
 
 
 def hash_plan(plan: FilmPlan | CutPlan, contents: Mapping[Path, str]) -> str:

@@ -13,7 +13,7 @@ from jobs.formats.lyrics import write_lrc, write_srt, write_vtt
 from jobs.make import FILE_BYTES, STALL_SECONDS, make
 from jobs.queue import Work
 from jobs.scratch import scratch_folder
-from jobs.seals import sign_files
+from jobs.seals import Source, sign_files
 from jobs.videos.notes import list_notes
 from jobs.videos.orders import Order, read_order
 from jobs.videos.pieces import Shelf, delete_blobs, drop_cancelled, piece_key
@@ -38,7 +38,8 @@ def render(work: Work) -> None:
             order = wait_beating(read_order(video, work.blobs, folder), lambda: work.report(0, "reading"))
             shelf = Shelf(work, video, order, folder)
             made = _make(work, order, folder, shelf, diary)
-            sign_files(work, [made.path], video.title, "algorithmicMedia")
+            source: Source = "trainedAlgorithmicMedia" if order.is_trained else "algorithmicMedia"
+            sign_files(work, [made.path], video.title, source)
             needless = wait_beating(_keep(work, video, order, made, shelf), lambda: work.report(1, "keeping"))
             begin(delete_blobs(work.blobs, needless))  # the job has ended: what fails goes with the next sweep
     except JobCancelled:

@@ -10,9 +10,11 @@ import orjson
 from jobs import covers
 from jobs.engines.covers import palette
 from jobs.engines.covers.palette import Palette
+from jobs.engines.styles import read_leanings
 from jobs.formats.lyrics import Line
 from jobs.lyrics import read_lines
 from jobs.scratch import fetch_file
+from jobs.styles import read_style_leanings
 from server.errors import SubjectGone
 from storage import analyses, assets, tracks
 from storage.blobs import BlobMissing, BlobStore
@@ -23,6 +25,15 @@ from storage.videos import Video
 
 LEVELS_PER_SECOND = 10
 LOUDEST = 128
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a song looks: its colours, the motif of its style, and the style by the composer's name for it."""
+
+    palette: Palette
+    motif: str
+    sound: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,19 +52,27 @@ class Song:
 async def fetch_song(video: Video, blobs: BlobStore, folder: Path) -> Song:
     """What a video is made of, as it is now; SubjectGone when some of it was deleted."""
     track = await tracks.hold_track(video.track_id)
-    owner, style = await covers.find_owner_and_style(track)
     audio, cover = folder / "song", folder / "cover.png" if video.theme == "COVER" else None
     try:
         contents = {audio: await fetch_file(blobs, await _get_audio_key(track), audio)}
         if cover is not None:
             contents[cover] = await fetch_file(blobs, await _get_cover_key(track), cover)
-        levels = await _read_levels(track, video.duration_seconds, blobs)
+        levels = await read_levels(track, video.duration_seconds, blobs)
     except BlobMissing as missing:
         raise SubjectGone("The track's files are gone") from missing
-    known = await find_known(track)
-    seed = covers.plan_cover(owner, track, style, track.visual_version).style_seed
+    known, look = await find_known(track), await find_look(track)
     lines = await _find_lines(video)
-    return Song(audio, palette(seed), lines, levels, known, cover, contents)
+    return Song(audio, look.palette, lines, levels, known, cover, contents)
+
+
+async def find_look(track: Track) -> Look:
+    """The colours of whose track it is, and the style that it was asked for in."""
+    owner, style = await covers.find_owner_and_style(track)
+    seed = covers.plan_cover(owner, track, style, track.visual_version).style_seed
+    if style is None:
+        return Look(palette(seed), read_leanings(seed).motif)
+    leanings = read_style_leanings(style.slug, style.seed, style.leanings_version)
+    return Look(palette(seed), leanings.motif, leanings.sound)
 
 
 async def _get_audio_key(track: Track) -> str:
@@ -87,7 +106,8 @@ async def find_known(track: Track) -> Mapping[str, Any]:
     return {}
 
 
-async def _read_levels(track: Track, seconds: float, blobs: BlobStore) -> tuple[float, ...]:
+async def read_levels(track: Track, seconds: float, blobs: BlobStore) -> tuple[float, ...]:
+    """How loud so many tenths of a second of a song are; nothing where that was not measured."""
     peaks = await assets.find_asset(track.id, "PEAKS")
     if peaks is None:
         return ()

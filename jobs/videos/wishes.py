@@ -1,7 +1,7 @@
 """What somebody wants a film to be, and asking for it: the video and its job are written together, or neither is."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -12,11 +12,13 @@ from jobs.engines.films.plan import FRAME_RATES, LONGEST_SECONDS
 from jobs.engines.run import EngineRefused
 from jobs.moderation import Words
 from jobs.videos.cutting import CutWish, Music, check_cut, find_clips
+from jobs.videos.generating import GeneratedWish, draft_clips, write_jobs
 from jobs.videos.songs import find_known
 from server.errors import Conflict, ValidationFailed
 from storage import allowances, database, idempotency, jobs, lyrics, tracks, videos
 from storage.access import Viewer
 from storage.assets import find_asset
+from storage.clips import VideoClip
 from storage.covers import find_drawn_cover
 from storage.jobs import JobState
 from storage.rows import new_id
@@ -75,13 +77,20 @@ class VideoWish:
     aspect: str = "LANDSCAPE"
     lyric: LyricWish | None = None
     cut: CutWish | None = None
+    generated: GeneratedWish | None = None
 
     def problems(self) -> dict[str, str]:
         """What is wrong with it, by field."""
-        given = [kind for kind in (self.lyric, self.cut) if kind is not None]
+        given = [kind for kind in (self.lyric, self.cut, self.generated) if kind is not None]
         if len(given) != 1:
-            return dict.fromkeys(("lyric", "cut"), "Say what film to make: give exactly one of `lyric` and `cut`")
+            told = "Say what film to make: give exactly one of `lyric`, `cut` and `generated`"
+            return dict.fromkeys(("lyric", "cut", "generated"), told)
         return dict(given[0].problems())
+
+    def as_given(self) -> dict[str, Any]:
+        """What an idempotency key is tied to; wishes for other films are told as they were before there were these."""
+        given = asdict(self)
+        return given if self.generated else {name: given[name] for name in given if name != "generated"}
 
 
 @dataclass(frozen=True)
@@ -97,19 +106,27 @@ async def request_video(viewer: Viewer, wish: VideoWish, *, idempotency_key: str
     track = await tracks.get_own_track(viewer, wish.track_id)
     if problems := wish.problems():
         raise ValidationFailed(problems)
-    claim = track.user_id, "createVideo", idempotency_key or "", asdict(wish)
+    claim = track.user_id, "createVideo", idempotency_key or "", wish.as_given()
     first_id = await idempotency.find_answer(*claim) if idempotency_key else None
     if first_id is not None:
         return await _get_first(viewer, first_id)
     video = await _plan(track, wish)
-    await moderation.check(Words("video", title=_list_texts(wish)), track.user_id)
-    await allowances.spend(allowances.VIDEOS, track.user_id)
+    drafted = [] if wish.generated is None else await draft_clips(video, track)
+    prompt = wish.generated.prompt if wish.generated else None
+    await moderation.check(Words("video", prompt=prompt, title=_list_texts(wish)), track.user_id)
+    await _spend(video)
     async with database.transaction():
         await tracks.hold_own_track(viewer, track.id)
         first_id = await idempotency.claim_key(*claim, video.id) if idempotency_key else video.id
         if first_id == video.id:
-            return await _write(video)
+            return await _write(video, drafted)
     return await _get_first(viewer, first_id)
+
+
+async def _spend(video: Video) -> None:
+    await allowances.spend(allowances.VIDEOS, video.user_id)
+    if video.kind is VideoKind.GENERATED:
+        await allowances.spend(allowances.GENERATED_VIDEOS, video.user_id)
 
 
 def _list_texts(wish: VideoWish) -> str | None:
@@ -124,7 +141,10 @@ async def _plan(track: Track, wish: VideoWish) -> Video:
         raise Conflict("The track has no audio yet; wait until it is complete")
     if mix.duration_seconds > LONGEST_SECONDS:
         raise Conflict(f"A film lasts at most {LONGEST_SECONDS:g} seconds, and the track is longer")
-    given = await (_plan_cut(track, wish) if wish.lyric is None else _plan_lyric(track, wish.lyric))
+    if wish.generated is not None:
+        given = _plan_generated(track, wish.generated)
+    else:
+        given = await (_plan_cut(track, wish) if wish.lyric is None else _plan_lyric(track, wish.lyric))
     return Video(
         user_id=track.user_id,
         track_id=track.id,
@@ -158,6 +178,15 @@ async def _plan_cut(track: Track, wish: VideoWish) -> dict[str, Any]:
     }
 
 
+def _plan_generated(track: Track, wish: GeneratedWish) -> dict[str, Any]:
+    return {
+        "kind": VideoKind.GENERATED,
+        "title": track.title,
+        "frames_per_second": wish.frames_per_second,
+        "wish": wish.write(),
+    }
+
+
 async def _choose_theme(track: Track, wish: LyricWish) -> str:
     has_words = await lyrics.has_words(track.id)
     theme = wish.theme or (WITH_WORDS if has_words else WITHOUT_WORDS)
@@ -170,10 +199,24 @@ async def _choose_theme(track: Track, wish: LyricWish) -> str:
     return theme
 
 
-async def _write(video: Video) -> RequestedVideo:
+async def _write(video: Video, drafted: Sequence[VideoClip]) -> RequestedVideo:
+    """The film's job; where clips are made for it, it waits for theirs."""
     await video.save(force_create=True)
-    job = await queue.enqueue(KIND, QUEUE, job_id=video.job_id, user_id=video.user_id, subject_id=video.track_id)
+    job = await request_rendering(video, waits_for_clips=bool(drafted))
+    await write_jobs(video, drafted)
     return RequestedVideo(video, job)
+
+
+async def request_rendering(video: Video, *, waits_for_clips: bool = False) -> JobState:
+    """Have a film rendered, in the transaction at hand."""
+    return await queue.enqueue(
+        KIND,
+        QUEUE,
+        job_id=video.job_id,
+        user_id=video.user_id,
+        subject_id=video.track_id,
+        waits_for_children=waits_for_clips,
+    )
 
 
 async def _get_first(viewer: Viewer, video_id: UUID) -> RequestedVideo:

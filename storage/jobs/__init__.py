@@ -1,5 +1,6 @@
 """Jobs: the durable record of work, its moves and its finders."""
 
+from storage.jobs.families import adopt, hold_parent
 from storage.jobs.finders import (
     QueueHealth,
     find_job,
@@ -35,6 +36,7 @@ __all__ = [
     "JobState",
     "Lease",
     "QueueHealth",
+    "adopt",
     "announce_new",
     "beat",
     "cancel_job",
@@ -43,6 +45,7 @@ __all__ = [
     "fail_job",
     "find_job",
     "give_back",
+    "hold_parent",
     "holds",
     "insert_job",
     "list_dead_letters",

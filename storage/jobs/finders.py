@@ -100,8 +100,9 @@ async def read_queue_health(names: Collection[str]) -> list[QueueHealth]:
     rows = await database.read(
         """
         SELECT name,
-            count(*) FILTER (WHERE state = 'QUEUED') AS depth,
-            coalesce(extract(epoch FROM now() - min(available_at) FILTER (WHERE state = 'QUEUED')), 0)::float8 AS age,
+            count(*) FILTER (WHERE state = 'QUEUED' AND available_at < 'infinity') AS depth,
+            coalesce(extract(epoch FROM now() - min(available_at) FILTER (
+                WHERE state = 'QUEUED' AND available_at < 'infinity')), 0)::float8 AS age,
             count(*) FILTER (WHERE state = 'RENDERING') AS running,
             count(*) FILTER (WHERE state = 'COMPLETE') AS finished,
             count(*) FILTER (WHERE state = 'FAILED') AS failed

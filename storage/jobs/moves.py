@@ -3,7 +3,8 @@
 A move that finds the row elsewhere changes nothing and says so; nobody but these functions writes `jobs.state`.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from server.errors import Conflict, LeaseLost, NotFound
 from storage import credits as ledger
 from storage import database, events
 from storage.access import Viewer
+from storage.jobs import families
 from storage.jobs.rows import JobState, Lease
 from storage.lifecycle import State, ending, moving
 
@@ -24,7 +26,8 @@ INSERT INTO jobs (id, user_id, kind, queue, state, stage, progress, message, ver
     crash_count, round, priority, available_at, lease_token, parent_id, subject_id, payload, request_id, created_at,
     turn)
 VALUES ($1, $2, $3, $4::varchar, 'QUEUED', 'queued', 0, '', 1, 0, $5,
-    0, 0, $6, now() + make_interval(secs => $7), 0, $8, $9, $10, $11, now(), next_turn($2, $4::varchar, $6))
+    0, 0, $6, CASE WHEN $12 THEN 'infinity' ELSE now() + make_interval(secs => $7) END, 0, $8, $9, $10, $11, now(),
+    next_turn($2, $4::varchar, $6))
 RETURNING *"""
 
 CLAIM = moving("""
@@ -85,11 +88,14 @@ UPDATE jobs SET state = 'CANCELLED', stage = 'cancelled', version = jobs.version
     finished_at = now()
 WHERE id = $1 AND state IN ('QUEUED', 'RENDERING')""")
 
-REPLAY = moving("""
+_REPLAY = """
 UPDATE jobs SET state = 'QUEUED', stage = 'queued', progress = 0, message = '', version = jobs.version + 1, attempt = 0,
     crash_count = 0, round = round + 1, available_at = now(), started_at = NULL, finished_at = NULL,
     error_code = NULL, error_message = NULL, error_retryable = NULL
-WHERE id = $1 AND round = $2 AND state IN ('FAILED', 'CANCELLED')""")
+WHERE state IN ('FAILED', 'CANCELLED') AND """
+REPLAY = moving(_REPLAY + "id = $1 AND round = $2")
+REPLAY_PARENT = moving(_REPLAY + "id = $1")
+REPLAY_CHILDREN = moving(_REPLAY + "parent_id = $1")
 
 
 async def insert_job(
@@ -105,8 +111,12 @@ async def insert_job(
     delay_seconds: float = 0,
     parent_id: UUID | None = None,
     request_id: str | None = None,
+    waits_for_children: bool = False,
 ) -> JobState:
-    """A new QUEUED job, in the transaction of what it works on; its turn is as `migrations/0002_next_turn` says."""
+    """A new QUEUED job, in the transaction of what it works on; its turn is as `migrations/0002_next_turn` says.
+
+    One that waits for its children goes on as `storage.jobs.families` says.
+    """
     encoded = orjson.dumps(payload or {}, default=str).decode()
     record = await database.fetch_one(
         INSERT,
@@ -121,6 +131,7 @@ async def insert_job(
         subject_id,
         encoded,
         request_id,
+        waits_for_children,
     )
     assert record is not None  # noqa: S101 - INSERT … RETURNING answers or raises
     return await announce_new(record)
@@ -149,7 +160,11 @@ async def claim_next(queue: str, *, worker: str, running_per_user: int) -> Lease
 async def beat(lease: Lease, progress: float, stage: str, message: str = "") -> JobState | None:
     """Extend the lease and show progress; None when the lease is worth nothing any more."""
     record = await database.fetch_one(BEAT, lease.job_id, lease.token, float(LEASE_SECONDS), progress, stage, message)
-    return None if record is None else await _announce(record)
+    if record is None:
+        return None
+    if lease.parent_id is not None:
+        await _show_family(lease.parent_id)
+    return await _announce(record)
 
 
 async def complete_job(lease: Lease, result: dict[str, Any]) -> None:
@@ -174,28 +189,42 @@ async def give_back(lease: Lease) -> None:
 
 async def reap_lost_jobs() -> list[JobState]:
     """Put back, or fail for good, the jobs whose worker let the lease run out."""
-    return await _move(REAP, MAX_CRASHES)
+    async with database.transaction():
+        parents = await families.hold_parents_of_lost()
+        moved = await _move(REAP, MAX_CRASHES)
+        for parent_id in parents:
+            await _settle_family(parent_id)
+        return moved
 
 
 async def cancel_job(viewer: Viewer, job_id: UUID) -> JobState:
-    """End a job that has not ended; whoever works on it is told at its next beat."""
-    await _require_visible(viewer, job_id)
-    moved = await _move(CANCEL, job_id)
-    if not moved:
-        raise Conflict("The job has ended already, so it cannot be cancelled")
-    return moved[0]
+    """End a job that has not ended, and its children; whoever works on it is told at its next beat."""
+    record = await _require_visible(viewer, job_id)
+    async with _family_of(record["parent_id"]):
+        moved = await _move(CANCEL, job_id)
+        if not moved:
+            raise Conflict("The job has ended already, so it cannot be cancelled")
+        await _move(families.CANCEL_CHILDREN, job_id)
+        return moved[0]
 
 
 async def replay_job(viewer: Viewer, job_id: UUID) -> JobState:
-    """Run a failed or cancelled job again from the start; its credits are reserved anew."""
+    """Run a failed or cancelled job again from the start, with those of its children that are not complete.
+
+    Its credits are reserved anew. A parent that failed for want of this job waits for it again.
+    """
     record = await _require_visible(viewer, job_id)
-    async with database.transaction():
+    async with _family_of(record["parent_id"]) as parent_id:
         moved = await _move(REPLAY, job_id, record["round"])
         if not moved:
             raise Conflict("Only a job that failed or was cancelled can run again")
         price = await ledger.find_reserved(job_id, 0)
         await ledger.reserve_credits(record["user_id"], job_id, price, round_number=record["round"] + 1)
-    return moved[0]
+        await _move(REPLAY_CHILDREN, job_id)
+        await database.fetch(families.PARK, job_id)
+        if parent_id is not None and await _move(REPLAY_PARENT, parent_id):
+            await database.fetch(families.PARK, parent_id)
+        return moved[0]
 
 
 async def holds(lease: Lease, state: State) -> bool:
@@ -206,15 +235,42 @@ async def holds(lease: Lease, state: State) -> bool:
 
 async def _require_visible(viewer: Viewer, job_id: UUID) -> database.Record:
     user_id = viewer.require_user()
-    record = await database.fetch_one("SELECT user_id, round FROM jobs WHERE id = $1", job_id)
+    record = await database.fetch_one("SELECT user_id, round, parent_id FROM jobs WHERE id = $1", job_id)
     if record is None or not (viewer.is_admin or record["user_id"] == user_id):
         raise NotFound("There is no such job")
     return record
 
 
 async def _move_leased(statement: str, lease: Lease, *values: object) -> None:
-    if not await _move(statement, lease.job_id, lease.token, *values):
-        raise LeaseLost
+    async with _family_of(lease.parent_id):
+        if not await _move(statement, lease.job_id, lease.token, *values):
+            raise LeaseLost
+
+
+@asynccontextmanager
+async def _family_of(parent_id: UUID | None) -> AsyncIterator[UUID | None]:
+    """A transaction that moves a child, and then what follows for its parent."""
+    async with database.transaction():
+        if parent_id is not None:
+            await families.hold_parent(parent_id)
+        yield parent_id
+        if parent_id is not None:
+            await _settle_family(parent_id)
+
+
+async def _settle_family(parent_id: UUID) -> None:
+    """Have a parent go on, or fail, once none of its children has yet to end."""
+    await _show_family(parent_id)
+    family = await families.read_family(parent_id)
+    if family.failure is not None:
+        await _move(families.GIVE_UP, parent_id, *family.failure)
+    elif not family.is_unfinished:
+        await _move(families.GO_ON, parent_id)
+
+
+async def _show_family(parent_id: UUID) -> None:
+    for record in await database.fetch(families.SHOW, parent_id):
+        await _announce(record)
 
 
 async def _move(statement: str, *values: object) -> list[JobState]:

@@ -68,6 +68,7 @@ class Job(Row):
             Index(fields=("queue", "finished_at"), name="jobs_finished"),
             Index(fields=("user_id", "finished_at"), name="jobs_user_finished"),  # NULL: it has not ended
             Index(fields=("subject_id",), name="jobs_subject"),
+            Index(fields=("parent_id",), name="jobs_children"),
         )
         constraints = (CheckConstraint(check="progress >= 0 AND progress <= 1", name="jobs_progress_fraction"),)
 
@@ -134,6 +135,7 @@ class Lease:
     attempt: int
     max_attempts: int
     request_id: str | None
+    parent_id: UUID | None
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> "Lease":
@@ -151,4 +153,5 @@ class Lease:
             attempt=record["attempt"],
             max_attempts=record["max_attempts"],
             request_id=record["request_id"],
+            parent_id=record["parent_id"],
         )

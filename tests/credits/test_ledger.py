@@ -19,7 +19,7 @@ from storage.jobs import Lease
 from storage.rows import new_id, read_id
 from tests.studio import Person
 
-QUEUE = "clips"  # no kind of job waits there yet, so the studio's worker leaves these alone
+QUEUE = "nobody"  # no worker listens there, so the studio's leaves these alone
 STEPS = 60
 ACTS = ("ask", "ask", "claim", "claim", "complete", "fail", "retry", "give back", "cancel", "replay", "replay")
 PAGE = """query ($after: String) { viewer { credits } creditEntries(first: 7, after: $after) {

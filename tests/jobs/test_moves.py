@@ -18,7 +18,7 @@ from storage.lifecycle import State
 from storage.rows import new_id, read_id
 from tests.studio import Person, Studio
 
-QUEUE = "clips"  # no kind of job waits there yet, so the studio's worker leaves these alone
+QUEUE = "nobody"  # no worker listens there, so the studio's leaves these alone
 
 
 @pytest_asyncio.fixture(autouse=True)

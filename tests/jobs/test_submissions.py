@@ -18,7 +18,7 @@ from tests.fakes.fal import FakeFal
 from tests.fakes.vendor import Plan
 from tests.studio import Person
 
-QUEUE = "clips"  # no kind of job waits there yet, so the studio's worker leaves these alone
+QUEUE = "nobody"  # no worker listens there, so the studio's leaves these alone
 SENT = Submission("fal", "ace-step", "1", "https://a/1/status", "https://a/1", "https://a/1/cancel")
 
 

@@ -46,6 +46,8 @@ ANALYZE = """mutation ($input: AnalyzeTrackInput!) { analyzeTrack(input: $input)
   ... on AnalysisRequested { analysis { id } job { id } } } }"""
 ALIGN_LYRICS = """mutation ($input: AlignLyricsInput!) { alignLyrics(input: $input) {
   ... on LyricsRequested { job { id } } } }"""
+LYRIC = {"theme": "WAVEFORM", "framesPerSecond": 24}
+READ_SECTIONS = "query ($id: ID!) { video(id: $id) { sections { id job { id } } } }"
 CREATE_VIDEO = """mutation ($input: CreateVideoInput!) { createVideo(input: $input) {
   ... on VideoCreated { video { id } job { id } } } }"""
 CREATE_SERIES = 'mutation { createSeries(input: {title: "S"}) { ... on SeriesCreated { series { id } } } }'
@@ -117,9 +119,12 @@ async def time_lyrics(person: Person, track_id: str) -> str:
     return timed_id
 
 
-async def film(person: Person, track_id: str, *, is_finished: bool = True) -> tuple[str, str]:
+async def film(
+    person: Person, track_id: str, *, is_finished: bool = True, is_generated: bool = False
+) -> tuple[str, str]:
     """A video, complete or cancelled, and its job."""
-    wish = {"trackId": track_id, "aspect": "SQUARE", "lyric": {"theme": "WAVEFORM", "framesPerSecond": 24}}
+    kind = {"generated": {"framesPerSecond": 24}} if is_generated else {"lyric": LYRIC}
+    wish = {"trackId": track_id, "aspect": "SQUARE"} | kind
     created = (await person.get(CREATE_VIDEO, input=wish))["createVideo"]
     if is_finished:
         await person.wait_until(created["job"]["id"], "COMPLETE")
@@ -148,6 +153,8 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     hooks = [await make_webhook(person) for person in (owner, other)]
     brought = [await create_upload(person, size) for person, size in ((owner, 9), (owner, 20 << 20), (other, 9))]
     films = [await film(owner, made[0]["track"]["id"], is_finished=is_finished) for is_finished in (True, False)]
+    films.append(await film(owner, made[0]["track"]["id"], is_generated=True))
+    sections = await owner.get(READ_SECTIONS, id=films[-1][0])
     return World(
         viewers={name: viewer_of(studio, person) for name, person in people.items()} | {"nobody": ANONYMOUS},
         ids={
@@ -161,6 +168,8 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
                 *(known_id for hook in hooks for known_id in hook),
                 *brought,
                 *(video for video, _ in films),
+                *(one["id"] for one in sections["video"]["sections"]),
+                *(one["job"]["id"] for one in sections["video"]["sections"]),
                 report_id,
                 await analyze(owner, made[0]["track"]["id"]),
                 timed_id,

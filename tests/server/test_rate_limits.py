@@ -81,6 +81,7 @@ async def test_plans_are_shown_to_whoever_chooses(limited: Studio) -> None:
     limits = {one["name"]: one["limit"] for one in free["limits"]}
     of_both = {"analyses.request": 20, "covers.save": 30, "lyrics.align": 20, "series.create": 10}
     of_both |= {"songs.look_up": 30, "uploads.create": 60, "videos.create": 10, "webhooks.send": 10}
+    of_both |= {"videos.generate": 5, "videos.regenerate": 30}
     assert (free["plan"], limits) == ("FREE", of_both | {"tracks.create": 5})
     limits = {one["name"]: one["limit"] for one in pro["limits"]}
     assert (pro["plan"], limits) == ("PRO", of_both | {"tracks.create": 20})

@@ -122,7 +122,7 @@ def make_track(viewer: Viewer) -> Track:
 
 async def write_aside(track: Track) -> JobState | None:
     """Write a track with a job that no worker takes."""
-    return await wishes.write_track(track, price=1, kind="jobs.probe", queue="clips")
+    return await wishes.write_track(track, price=1, kind="jobs.probe", queue="nobody")
 
 
 @pytest.mark.parametrize("prompt", ["ŉ" * 200, "ﬃ" * 130, "ß" * 121, "ǰ" + "x" * 119, "😀" * 500])

@@ -110,7 +110,7 @@ async def test_wish_that_names_no_film_or_two_or_too_much_is_refused(
     before = await count_videos(song)
     for given in (cut(clips) | {"lyric": {}}, {"lyric": None}):
         refused = await create(editor, song, **given)
-        assert [one["field"] for one in refused["fields"]] == ["lyric", "cut"]
+        assert [one["field"] for one in refused["fields"]] == ["lyric", "cut", "generated"]
     tables: list[tuple[dict[str, Any], str]] = [
         (cut([]), "cut.clips"),
         (cut(clips[:1] * 501), "cut.clips"),
