@@ -16,7 +16,9 @@ CPU_SECONDS = 3600
 FILE_BYTES = 4 << 30
 STALL_SECONDS = 120.0
 GATE_SECONDS = 0.25
-REFUSALS = {kind.code: kind for kind in (errors.SpeechModelMissing,)}  # what an engine refuses for under its own name
+REFUSALS = {
+    kind.code: kind for kind in (errors.SpeechModelMissing, errors.CodecMissing)
+}  # what an engine refuses for under its own name
 
 
 def make(

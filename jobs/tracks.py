@@ -55,6 +55,7 @@ MIN_SECONDS = 5
 MAX_PROMPT, MAX_LYRICS, MAX_TITLE = 2_000, 5_000, 120
 MAX_SEED = 2**31 - 1
 TITLE_WORDS = 6
+OPENING = re.compile("( (a|about|an|and|at|by|for|from|in|into|of|on|or|over|the|to|under|with))+$", re.IGNORECASE)
 SIGNED = {"MIX", "MASTER", "STEM"}
 REMOTE_SHARE = 0.8  # of the progress; the rest is finishing what came back
 
@@ -131,7 +132,10 @@ def price_of(duration_seconds: float) -> int:
 def title_of(prompt: str) -> str:
     """A first title: the first words of the prompt."""
     words = re.sub(r"\s+", " ", prompt).strip(" ,.;:!?-").split(" ")
-    title = " ".join(words[:TITLE_WORDS])[:MAX_TITLE].strip(" ,.;:-")
+    kept = " ".join(words[:TITLE_WORDS])
+    if len(words) > TITLE_WORDS:
+        kept = OPENING.sub("", kept)  # words that only lead to others
+    title = kept[:MAX_TITLE].strip(" ,.;:-")
     capitalised = title[:1].upper() + title[1:]  # which may be longer: some small letters have no single great one
     return capitalised[:MAX_TITLE] or "Untitled"
 

@@ -21,6 +21,7 @@ LibrettoError
 │   ├── EngineStalled       no progress before its deadline
 │   ├── DrawingRefused      a saved drawing takes too much, or breaks what draws it
 │   ├── SpeechModelMissing  what hears words is not there, or cannot be loaded
+│   ├── CodecMissing  what a film was to be encoded by is not on that machine
 │   ├── ProviderFailed      an outside service refused or broke
 │   └── SubjectGone         what the job works on was deleted meanwhile
 ├── JobStopped              the work must stop now; nothing it writes counts any more
@@ -226,6 +227,12 @@ class SpeechModelMissing(EngineFailed):
     """The speech model is not there, or it cannot be loaded."""
 
     code = "SPEECH_MODEL_MISSING"
+
+
+class CodecMissing(EngineFailed):
+    """What a film was to be encoded by is not on the machine that rendered it."""
+
+    code = "CODEC_MISSING"
 
 
 class ProviderFailed(JobFailed):

@@ -21,7 +21,7 @@ from storage.rows import Row
 
 DONE = "The video was deleted"
 STREAM_SECONDS = 86_400  # how long what was watched while it grew can be watched on, and a failed film goes on from
-FRAMES_KEPT = 2  # the one that is shown, and the one that a client may be about to fetch
+FRAMES_KEPT = 10  # one a second: the one that is shown, and those that a slow client may be about to fetch
 STALE_AT_ONCE = 100
 _KEY = re.compile("videos/([0-9a-f]{32})/")
 

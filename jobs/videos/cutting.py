@@ -93,8 +93,10 @@ async def find_clips(user_id: UUID, wish: CutWish) -> dict[UUID, Upload]:
         upload = found.get(clip.upload_id)
         if upload is None:
             raise ValidationFailed({"cut.clips": f"Clip {number}: there is no such upload, or it is not STORED"})
-        if upload.media is None or upload.media["picture"] is None:
-            raise ValidationFailed({"cut.clips": f"Clip {number}: the upload is no video"})
+        if upload.media is None or upload.media["kind"] != "video":
+            raise ValidationFailed(
+                {"cut.clips": f"Clip {number}: the upload is no video, and films are cut from videos alone"}
+            )
     return found
 
 

@@ -2,12 +2,17 @@
 
 import hashlib
 import itertools
+import multiprocessing
 import random
 import shutil
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
+from os import PathLike
+from pathlib import Path, PosixPath
 
 import av
 import numpy as np
@@ -19,7 +24,7 @@ from jobs.engines import run
 from jobs.engines.films import FilmPlan, draw_frame, make_film
 from jobs.engines.films.planes import Box, Picture
 from jobs.engines.films.scene import build_scene
-from jobs.engines.films.segments import Reel, render_segments
+from jobs.engines.films.segments import PREVIEW_SECONDS, Reel, render_segments
 from jobs.engines.run import EngineRefused
 from tests.films.songs import make_plan, write_song
 
@@ -208,3 +213,42 @@ def test_process_that_fails_fails_the_film(song: Path, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="exit code 1"):
         render_segments(Reel(_fail, 300, 30, song), tmp_path, _hear_nothing)
     assert not (tmp_path / "film.mp4").exists()
+
+
+class Meeting(PosixPath):
+    """A folder in which a preview is put in its place only when a second one is about to be, or none will be."""
+
+    arrived = multiprocessing.get_context("fork").Value("i", 0)
+
+    def replace(self, target: str | PathLike[str]) -> "Meeting":
+        if self.name.startswith("preview"):
+            with self.arrived.get_lock():
+                self.arrived.value += 1
+            wait_for(lambda: bool(self.arrived.value > 1 or any(self.parent.glob("segment-*.mp4"))))
+        return super().replace(target)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition() and time.monotonic() < end:
+        threading.Event().wait(0.01)
+
+
+def test_previews_of_two_processes_do_not_get_in_each_others_way(song: Path, tmp_path: Path) -> None:
+    folder = Meeting(tmp_path)
+    writing = folder / "preview.jpg.part"
+
+    def is_overdue() -> bool:
+        with suppress(FileNotFoundError):
+            return bool(time.time() - writing.stat().st_mtime > PREVIEW_SECONDS)
+        return bool((folder / "preview.jpg").exists())
+
+    def draw(frames: range) -> Iterator[Picture]:
+        for frame, picture in zip(frames, Shades()(frames), strict=True):
+            if frame == frames[-1]:
+                wait_for(is_overdue)
+            yield picture
+
+    path = render_segments(Reel(draw, 300, 30, song), folder, _hear_nothing)
+    assert path.exists()
+    assert (folder / "preview.jpg").exists()

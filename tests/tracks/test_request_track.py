@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from jobs.tracks import MAX_TITLE, RequestedTrack, TrackWish, request_track
+from jobs.tracks import MAX_TITLE, RequestedTrack, TrackWish, request_track, title_of
 from server.errors import Conflict, InsufficientCredits, ValidationFailed
 from server.resources import Resources
 from storage import database, jobs, wishes
@@ -123,6 +123,19 @@ def make_track(viewer: Viewer) -> Track:
 async def write_aside(track: Track) -> JobState | None:
     """Write a track with a job that no worker takes."""
     return await wishes.write_track(track, price=1, kind="jobs.probe", queue="nobody")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "title"),
+    [
+        ("a bright synthwave song about the sea", "A bright synthwave song"),
+        ("a waltz with a harp and", "A waltz with a harp and"),  # all that was said
+        ("the the the the the the end", "The"),
+        ("rain, on tin; roofs at night, slowly", "Rain, on tin; roofs at night"),
+    ],
+)
+def test_title_ends_where_a_thought_may(prompt: str, title: str) -> None:
+    assert title_of(prompt) == title
 
 
 @pytest.mark.parametrize("prompt", ["ŉ" * 200, "ﬃ" * 130, "ß" * 121, "ǰ" + "x" * 119, "😀" * 500])

@@ -4,9 +4,11 @@ import asyncio
 import re
 from typing import Any
 
+import av
 import pytest
 import pytest_asyncio
 
+from jobs.engines.films.coders import list_codecs
 from jobs.videos.songs import measure_levels
 from server.resources import Resources
 from storage import database, webhooks
@@ -125,6 +127,17 @@ async def test_hostile_title_is_shown_literally_and_saves_under_a_harmless_name(
 async def test_title_that_no_font_can_write_is_told(singer: Person, tune: str) -> None:
     made = await film(singer, tune, lyric={"title": "\U00012000\U00012001", "framesPerSecond": 24})
     assert made["notes"] == ["The title is not shown, since none of the fonts has its script"]
+
+
+@pytest.mark.skipif(
+    "h264_nvenc" in list_codecs() or "h264_nvenc" not in av.codecs_available,
+    reason="this machine has that hardware, or an FFmpeg that knows nothing of it",
+)
+async def test_codec_that_the_worker_lacks_fails_the_film_and_says_what_there_is(singer: Person, tune: str) -> None:
+    created = await create(singer, tune, lyric={"codec": "H264_NVENC"})
+    failed = await singer.wait_until(created["job"]["id"], "FAILED", "COMPLETE")
+    assert failed["error"]["code"] == "CODEC_MISSING"
+    assert "h264_nvenc does not open on this machine; there are h264, " in failed["error"]["message"]
 
 
 @pytest.mark.parametrize(

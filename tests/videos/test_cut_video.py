@@ -1,10 +1,12 @@
 """A film cut from uploads as a client meets it: the same for the same seed, and honest about what is left out."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from server.resources import Resources
 from storage import database
@@ -123,14 +125,17 @@ async def test_wish_that_names_no_film_or_two_or_too_much_is_refused(
     assert await count_videos(song) == before
 
 
-async def test_upload_of_somebody_else_or_without_pictures_is_no_clip(
+async def test_upload_of_somebody_else_or_that_does_not_move_is_no_clip(
     studio: Studio, resources: Resources, editor: Person, song: str, clips: list[str], tmp_path: Path
 ) -> None:
     stranger = await studio.make_user()
     theirs = await bring_video(studio, stranger, tmp_path / "theirs.mp4", 320, 240)
     sound = (await bring(editor, studio.client))["id"]
+    png = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(png, "PNG")
+    still = (await bring(editor, studio.client, png.getvalue(), filename="a.png", mimeType="image/png"))["id"]
     before = await count_videos(song)
-    for wrong in (theirs, sound, f"upload_{new_id().hex}", "nonsense"):
+    for wrong in (theirs, sound, still, f"upload_{new_id().hex}", "nonsense"):
         refused = await create(editor, song, **cut([clips[0], wrong]))
         assert refused["fields"][0]["field"] == "cut.clips"
         assert refused["fields"][0]["message"].startswith("Clip 2: ")

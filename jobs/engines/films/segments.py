@@ -193,20 +193,23 @@ def _make_segment(work: _Work, segment: Segment) -> None:
 def _draw(work: _Work, frames: range) -> Iterator[Picture]:
     """The frames; each is counted, and one a second is shown."""
     for picture in work.reel.draw(frames):
-        if _is_preview_due(work):
-            _keep(work.preview, lambda path, shown=picture: write_still(path, shown, PREVIEW_SIDE))  # type: ignore[misc] # its default is a Picture
+        _show(work, picture)
         yield picture
         with work.drawn.get_lock():
             work.drawn.value += 1
 
 
-def _is_preview_due(work: _Work) -> bool:
-    now = time.monotonic()
-    with work.shown_at.get_lock():
-        is_due = now - work.shown_at.value >= PREVIEW_SECONDS
-        if is_due:
-            work.shown_at.value = now
-    return is_due
+def _show(work: _Work, picture: Picture) -> None:
+    """Make a frame the preview if that is due and no other process is at it, however long that takes."""
+    lock = work.shown_at.get_lock()
+    if not lock.acquire(block=False):
+        return
+    try:
+        if time.monotonic() - work.shown_at.value >= PREVIEW_SECONDS:
+            _keep(work.preview, lambda path: write_still(path, picture, PREVIEW_SIDE))
+            work.shown_at.value = time.monotonic()
+    finally:
+        lock.release()
 
 
 class _Pace:
