@@ -1,5 +1,6 @@
 """Rendering a video: its segments are kept as they are finished, so that whoever takes the job up again goes on."""
 
+import re
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from storage import database, jobs, videos
 from storage.videos import Video
 
 LOG_LINES = 4_000
+SCRATCH = re.compile(r"/[^\s'\"]*/")  # a folder of this machine
 CPU_SECONDS = 36_000  # of each process: an hour in a slow codec takes more than one of them
 
 log = get_logger(__name__)
@@ -46,9 +48,17 @@ def render(work: Work) -> None:
         wait(drop_cancelled(work.blobs, video.id, work.lease.token))
         raise
     except JobFailed as failure:
+        if isinstance(failure.__cause__, run.EngineFailed):
+            diary.note(_tell_trace(failure.__cause__.trace))
         diary.note(f"{failure.code}: {failure.message}")
         failure.log_key = wait(diary.keep())
         raise
+
+
+def _tell_trace(trace: str) -> str:
+    """What an engine raised and why, without the places in our code and on our disk."""
+    told = (line for line in trace.splitlines() if line and not line.startswith((" ", "Traceback")))
+    return SCRATCH.sub("", " / ".join(told))
 
 
 class Diary:

@@ -210,7 +210,7 @@ def test_clip_that_cannot_be_read_refuses_the_film(song: Path, tmp_path: Path) -
 
 
 def test_process_that_fails_fails_the_film(song: Path, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="exit code 1"):
+    with pytest.raises(RuntimeError, match="exit code 1, ValueError: a fault of ours"):
         render_segments(Reel(_fail, 300, 30, song), tmp_path, _hear_nothing)
     assert not (tmp_path / "film.mp4").exists()
 

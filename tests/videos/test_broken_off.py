@@ -259,6 +259,8 @@ async def test_film_that_fails_says_why_and_links_its_log(
     assert log.headers["content-type"] == "text/x-log; charset=utf-8"
     assert "attempt 1 at LYRIC SQUARE WAVEFORM" in log.text
     assert failed["error"]["message"] in log.text
+    assert "InvalidDataError" in log.text  # what FFmpeg says of it
+    assert "libretto-job" not in log.text  # and nothing of our disk
     assert shown["film"] is None
 
 

@@ -97,7 +97,9 @@ def read_cover(path: Path) -> Image.Image:
                 raise EngineRefused("COVER_TOO_LARGE", f"a cover has at most {MOST_COVER_PIXELS} pixels")
             return picture.convert("RGB")
     except (OSError, ValueError) as error:
-        raise EngineRefused("UNREADABLE", f"the cover is no picture that can be read ({error})") from error
+        raise EngineRefused(
+            "UNREADABLE", f"the cover is no picture that can be read ({type(error).__name__})"
+        ) from error
 
 
 def choose_inks(palette: Palette) -> tuple[str, str, str]:

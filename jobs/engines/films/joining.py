@@ -85,7 +85,7 @@ def _open_song(audio: Path) -> InputContainer:
     try:
         song = av.open(str(audio))
     except (OSError, av.FFmpegError) as error:
-        raise EngineRefused("UNREADABLE", f"the song is not audio that can be read ({error})") from error
+        raise EngineRefused("UNREADABLE", f"the song is not audio that can be read ({type(error).__name__})") from error
     if not song.streams.audio:
         song.close()
         raise EngineRefused("UNREADABLE", "the song has no sound in it")

@@ -12,9 +12,10 @@ What lies in the folder, each under its name only when it is whole:
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from multiprocessing.context import ForkContext, ForkProcess
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.sharedctypes import Synchronized
@@ -32,6 +33,7 @@ POLL_SECONDS = 0.1
 PREVIEW_SIDE, POSTER_SIDE = 640, 1920
 JOINING = 0.98  # how far the work is when all frames are encoded
 REFUSED_EXIT = 3
+MOST_FAULT = 2_000  # characters
 
 Draw = Callable[[range], Iterator[Picture]]
 """Draws these frames in their order; a picture may change when the next one is asked for.
@@ -129,6 +131,7 @@ class _Work:
     drawn: "Synchronized[int]" = field(default_factory=lambda: _context.Value("i", 0))
     shown_at: "Synchronized[float]" = field(default_factory=lambda: _context.Value("d", 0.0))
     refusals: "SimpleQueue[tuple[str, str]]" = field(default_factory=_context.SimpleQueue)
+    faults: "SimpleQueue[str]" = field(default_factory=_context.SimpleQueue)  # what a process died of
 
 
 def _encode(work: _Work, already_drawn: int, report: Report, processes: int) -> None:
@@ -147,7 +150,8 @@ def _raise_failure(workers: list[ForkProcess], work: _Work) -> None:
     if REFUSED_EXIT in codes:
         raise EngineRefused(*work.refusals.get())
     if codes:
-        raise RuntimeError(f"frames could not be encoded: exit code {min(codes)}")
+        fault = "no word" if work.faults.empty() else work.faults.get()
+        raise RuntimeError(f"frames could not be encoded: exit code {min(codes)}, {fault}")
 
 
 @contextmanager
@@ -165,12 +169,19 @@ def _running(context: ForkContext, count: int, work: _Work) -> Iterator[list[For
 
 
 def _take_segments(work: _Work) -> None:
-    try:
+    with ExitStack() as stack:
+        stack.push(partial(_tell_fault, work))
         while (number := _take_number(work)) < len(work.segments):
             _make_segment(work, work.segments[number])
-    except EngineRefused as error:
+
+
+def _tell_fault(work: _Work, _kind: object, error: BaseException | None, _trace: object) -> None:
+    """Say what this process ends of, if not of having done its work."""
+    if isinstance(error, EngineRefused):
         work.refusals.put((error.code, error.message))
         raise SystemExit(REFUSED_EXIT) from error
+    if error is not None:
+        work.faults.put(f"{type(error).__name__}: {error}"[:MOST_FAULT])
 
 
 def _take_number(work: _Work) -> int:
