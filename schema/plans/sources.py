@@ -73,7 +73,8 @@ class Joined:
 
     def join_many(self, relation: Relation) -> tuple[Callable[[], str], Source]:
         """See Source."""
-        inner, alias = Statement(), self.statement.new_alias("m")
+        alias = self.statement.new_alias("m")
+        inner = Statement(alias)
 
         def join() -> str:
             place = self.statement.expression(self.statement.join_many(relation, self.alias, alias, inner))
@@ -101,11 +102,14 @@ class Listed:
         """See Source."""
         raise Uncovered(f"{figure.expression} below a list of {self.table.__name__}")
 
-    def join_one(self, relation: Relation) -> NoReturn:
+    def join_one(self, relation: Relation) -> tuple[str, Source]:
         """See Source."""
-        raise Uncovered(f"{relation.table().__name__} below a list of {self.table.__name__}")
+        alias = self.statement.join_one(relation, self.alias)
+        return f"r[{self.statement.column(alias, 'id')}]", Listed(self.statement, relation.table(), alias)
 
-    join_many = join_one
+    def join_many(self, relation: Relation) -> NoReturn:
+        """See Source."""
+        raise Uncovered(f"a list of {relation.table().__name__} below a list of {self.table.__name__}")
 
 
 class AtHand:

@@ -15,9 +15,13 @@ def table_of(model: type[Model]) -> str:
 
 
 class Statement:
-    """Gathers the columns and joins that a shape needs; each column has its place in the record."""
+    """Gathers the columns and joins that a shape needs; each column has its place in the record.
 
-    def __init__(self) -> None:
+    One within another begins its names by that of its own rows there, so that no two are the same.
+    """
+
+    def __init__(self, within: str = "") -> None:
+        self._within = within
         self._columns: list[str] = []
         self._joins: list[str] = []
         self._figures: list[tuple[str, int]] = []  # the SQL of each, and the place of the id that it is of
@@ -64,7 +68,7 @@ class Statement:
     def new_alias(self, prefix: str = "t") -> str:
         """A name that nothing else in the statement has."""
         self._aliases += 1
-        return f"{prefix}{self._aliases}"
+        return f"{self._within}{prefix}{self._aliases}"
 
     @property
     def columns(self) -> str:

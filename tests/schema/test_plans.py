@@ -133,6 +133,12 @@ async def film(
     return created["video"]["id"], created["job"]["id"]
 
 
+async def list_sections(person: Person, video_id: str) -> list[str]:
+    """The ids of a film's sections, and of the jobs that make them."""
+    sections = (await person.get(READ_SECTIONS, id=video_id))["video"]["sections"]
+    return [known for one in sections for known in (one["id"], one["job"]["id"])]
+
+
 @pytest_asyncio.fixture(scope="module")
 async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     """One who has tracks in every state and two series, one who has another, and an admin."""
@@ -154,7 +160,6 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
     brought = [await create_upload(person, size) for person, size in ((owner, 9), (owner, 20 << 20), (other, 9))]
     films = [await film(owner, made[0]["track"]["id"], is_finished=is_finished) for is_finished in (True, False)]
     films.append(await film(owner, made[0]["track"]["id"], is_generated=True))
-    sections = await owner.get(READ_SECTIONS, id=films[-1][0])
     return World(
         viewers={name: viewer_of(studio, person) for name, person in people.items()} | {"nobody": ANONYMOUS},
         ids={
@@ -168,8 +173,7 @@ async def world(studio: Studio, resources: Resources, admin: Person) -> World:
                 *(known_id for hook in hooks for known_id in hook),
                 *brought,
                 *(video for video, _ in films),
-                *(one["id"] for one in sections["video"]["sections"]),
-                *(one["job"]["id"] for one in sections["video"]["sections"]),
+                *await list_sections(owner, films[-1][0]),
                 report_id,
                 await analyze(owner, made[0]["track"]["id"]),
                 timed_id,
