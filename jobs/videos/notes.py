@@ -26,8 +26,8 @@ def _tell_words(lines: Sequence[Line], made: MadeFilm) -> Iterator[str]:
 
 def _tell_cuts(report: CutReport) -> Iterator[str]:
     yield (
-        f"Shots: {report.shots}, of which {report.on_downbeats} begin on a downbeat, {report.on_beats} on another beat,"
-        f" {report.evenly} on none"
+        f"Shots: {report.shots}. Cuts on a downbeat: {report.on_downbeats}, on another beat: {report.on_beats},"
+        f" on none: {report.evenly}"
     )
     yield from report.notes
     if report.moved:
