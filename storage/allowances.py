@@ -45,14 +45,14 @@ TRACKS_OF_PRO = Allowance("tracks.create.pro", 15, 60)  # besides those of every
 
 OF_EVERYBODY = (
     ANALYSES,
-    CLIPS,
     COVER_SAVES,
-    GENERATED_VIDEOS,
     LYRICS,
     SERIES,
     SONGS,
     UPLOADS,
     VIDEOS,
+    GENERATED_VIDEOS,
+    CLIPS,
     WEBHOOK_SENDS,
     TRACKS,
 )  # the last is added to by plans

@@ -166,6 +166,9 @@ async def test_looking_costs_nothing_and_shows_what_is_left(counting: str, viewe
             ("series.create", 10, 10),
             ("songs.look_up", 30, 30),
             ("uploads.create", 60, 60),
+            ("videos.create", 10, 10),
+            ("videos.generate", 5, 5),
+            ("videos.regenerate", 30, 30),
             ("webhooks.send", 10, 10),
             ("tracks.create", 5, 5),
         ]
