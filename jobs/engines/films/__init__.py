@@ -1,7 +1,7 @@
 """Lyric videos: a plan becomes frames, drawn where they change, encoded side by side and joined with the song."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -33,9 +33,8 @@ def make_film(plan: FilmPlan, folder: Path, report: Report, processes: int = PRO
     """Render the plan as an MP4 in this folder; what else lies there, and how it goes on, `segments` says."""
     report(0, "setting the words")
     scene = build_scene(plan)
-    reel = Reel(
-        partial(_draw, scene), plan.frame_count, plan.fps, plan.audio, scene.poster_frame, plan.coding, plan.digest
-    )
+    coding = replace(plan.coding, is_drawn=True)
+    reel = Reel(partial(_draw, scene), plan.frame_count, plan.fps, plan.audio, scene.poster_frame, coding, plan.digest)
     path = render_segments(reel, folder, report, processes)
     return MadeFilm(path, plan.frame_count, plan.frame_count / plan.fps, scene.unwritten_lines, scene.is_title_written)
 

@@ -220,15 +220,18 @@ class Stage:
 
     def draw(self, picture: Picture, ground: Picture, old: object, new: tuple[int, float, Marks] | None) -> None:
         """Bring the picture from the old state to the new one."""
+        is_written = isinstance(old, tuple)  # else the ground is seen
         if new is None:
             self._forget()
-            picture.paste(ground, self.box, self.box.x, self.box.y)
+            if is_written:
+                picture.paste(ground, self.box, self.box.x, self.box.y)
             return
         number, opacity, marks = new
         sheet, changed = self._draw_act(number, marks, ground)
         is_begun = isinstance(old, tuple) and old[:2] == (number, 1.0) and opacity == 1
         if not is_begun or changed is None or self._is_moving:
-            picture.paste(ground, self.box, self.box.x, self.box.y)
+            if is_written:
+                picture.paste(ground, self.box, self.box.x, self.box.y)
             changed = [Box(0, 0, self.box.width, self.box.height)]
         for part in changed:
             sheet.lay(picture, part, self.box.x + part.x, self.box.y + part.y, opacity)

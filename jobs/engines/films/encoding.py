@@ -76,7 +76,7 @@ def _drop_equal(timed: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Pic
 
 def _add_video(container: OutputContainer, picture: Picture, fps: int, coding: Coding) -> VideoStream:
     coder = CODERS[coding.codec]
-    options = {**coder.options, "threads": "1", "flags": "+bitexact+cgop"}
+    options = {**coding.options, "threads": "1", "flags": "+bitexact+cgop"}
     stream = container.add_stream(coder.encoder, rate=fps, options=options)
     if not isinstance(stream, VideoStream):
         raise TypeError(f"{coder.encoder} encodes no pictures")

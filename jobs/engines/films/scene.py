@@ -69,6 +69,7 @@ class Screen:
     def __init__(self, scene: Scene) -> None:
         self.picture = _copy(scene.ground)
         self._scene, self._drift = scene, scene.drift
+        self._whole = Box(0, 0, self.picture.width, self.picture.height)
         self._ground = _copy(scene.ground) if scene.drift else scene.ground
         self._moved: object = NOTHING
         self._states: list[object] = [NOTHING] * len(scene.layers)
@@ -89,8 +90,11 @@ class Screen:
         if state == self._moved:
             return
         shown, self._moved = drift.draw(state), state
-        for picture in (self._ground, self.picture):
-            picture.paste(shown, Box(0, 0, shown.width, shown.height), drift.box.x, drift.box.y)
+        if drift.box == self._whole:
+            self._ground = shown
+        else:
+            self._ground.paste(shown, Box(0, 0, shown.width, shown.height), drift.box.x, drift.box.y)
+        self.picture.paste(self._ground, drift.box, drift.box.x, drift.box.y)
         for number, layer in enumerate(self._scene.layers):
             if layer.box.meets(drift.box):
                 self._states[number] = NOTHING
@@ -238,10 +242,10 @@ def _paint(plan: FilmPlan, theme: Theme, places: Places, inks: tuple[str, ...]) 
     if plan.is_zoomed:
         width, height = enlarge(whole)
         larger = replace(plan, width=width, height=height)
-        still = Picture.of_rgb(draw_ground(larger, theme.paint(larger), (Box(0, 0, width, height),), inks))
+        still = Picture.of_rgb(draw_ground(larger, theme.paint, (Box(0, 0, width, height),), inks))
         return Picture(plan.width, plan.height), Drift(still, whole, plan.fps)
     boxes = _list_written(places)
-    return Picture.of_rgb(draw_ground(plan, theme.paint(plan), boxes, inks)), None
+    return Picture.of_rgb(draw_ground(plan, theme.paint, boxes, inks)), None
 
 
 def _paint_cover(

@@ -9,6 +9,7 @@ What lies in the folder, each under its name only when it is whole:
     film.mp4, poster.jpg  at the end
 """
 
+import hashlib
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from multiprocessing.context import ForkContext, ForkProcess
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+
+import av
 
 from jobs.engines.films.coders import USUAL, Coding, check_codec
 from jobs.engines.films.encoding import SEGMENT_SECONDS, encode_pictures, write_still
@@ -53,6 +56,12 @@ class Reel:
     poster_frame: int = 0
     coding: Coding = USUAL
     film: str = ""  # tells its segments from those of another film that may lie in the folder
+
+    @property
+    def mark(self) -> str:
+        """What its segments bear: those of another film, or encoded in another way, cannot be joined with them."""
+        told = self.film, self.coding, sorted(self.coding.options.items()), av.__version__
+        return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ def _drop_torn(reel: Reel, segments: list[Segment]) -> int:
     drawn = 0
     for segment in segments:
         frame_count = len(segment.frames)
-        if is_whole(segment.path, reel.film, frame_count, reel.fps, is_variable_rate=reel.coding.is_variable_rate):
+        if is_whole(segment.path, reel.mark, frame_count, reel.fps, is_variable_rate=reel.coding.is_variable_rate):
             drawn += frame_count
         else:
             segment.path.unlink(missing_ok=True)
@@ -194,7 +203,7 @@ def _make_segment(work: _Work, segment: Segment) -> None:
     fps, frames = work.reel.fps, segment.frames
     if not segment.path.exists():
         _keep(
-            segment.path, lambda path: encode_pictures(path, _draw(work, frames), fps, work.reel.coding, work.reel.film)
+            segment.path, lambda path: encode_pictures(path, _draw(work, frames), fps, work.reel.coding, work.reel.mark)
         )
     if work.reel.coding.is_streamed and not segment.stream.exists():
         begin, end = Fraction(frames.start, fps), Fraction(frames.stop, fps)
@@ -238,7 +247,7 @@ class _Pace:
             return
         self._told_at = now
         done = self._already_drawn + drawn
-        fraction = JOINING * done / self._frame_count
+        fraction = JOINING * (done / self._frame_count)  # never more than that, rounded too
         if not drawn:
             self._report(fraction, "drawing")
             return

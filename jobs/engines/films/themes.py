@@ -1,6 +1,5 @@
 """How a film looks: how the sung word stands out, what is shown beside it, and where things go in each shape."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -23,7 +22,7 @@ class Highlight(Enum):
 class Theme:
     """`size` is a share of the film's shorter side, somewhat more of it where the film is tall."""
 
-    paint: Callable[[FilmPlan], str]
+    paint: grounds.Paint
     highlight: Highlight
     size: float
     rows: int
