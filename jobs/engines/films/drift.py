@@ -9,8 +9,8 @@ from jobs.engines.films.planes import Box, Picture, Plane
 
 MOST_ZOOM = 1.1
 TURN_SECONDS = 30.0  # from the farthest to the nearest
-SHARES = 16  # of the way from one picture to the next: what is finer is lost in any encoder
-_CHUNK_BYTES, _CHUNK_ROWS = 1 << 17, 32  # that stay in the processor's cache
+SHARES = 4  # of the way from one picture to the next: codecs too move what they show by quarters of a pixel
+_CHUNK_BYTES, _CHUNK_ROWS = 1 << 16, 32  # that stay in the processor's cache
 
 
 class Drift:
@@ -80,12 +80,13 @@ def _weigh(one: Plane, other: Plane, share: NDArray[np.uint16]) -> Plane:
 
 
 def _mix(target: Picture, one: Picture, other: Picture, share: int) -> None:
-    """Each byte between those of two pictures."""
+    """Each byte between those of two pictures: half way, or half way from there to the nearer one."""
     flat, first, second = (picture.memory.reshape(-1) for picture in (target, one, other))
     for start in range(0, len(flat), _CHUNK_BYTES):
         chunk = slice(start, start + _CHUNK_BYTES)
-        mixed = first[chunk] * np.uint16(SHARES - share)
-        mixed += second[chunk] * np.uint16(share)
-        mixed += SHARES // 2
-        mixed //= SHARES
-        flat[chunk] = mixed
+        low, high = first[chunk], second[chunk]
+        middle = (low & high) + ((low ^ high) >> 1)
+        if share != SHARES // 2:
+            near = low if share < SHARES // 2 else high
+            middle = (middle | near) - ((middle ^ near) >> 1)  # rounded up, as that was rounded down
+        flat[chunk] = middle
