@@ -13,10 +13,12 @@ import pytest
 
 from jobs.engines import run
 from jobs.engines.films import FilmPlan, MadeFilm, make_film
-from tests.films.songs import make_plan, sing, write_song
+from jobs.engines.films.scene import Screen, build_scene
+from tests.films.songs import make_plan, sing, write_cover, write_song
 
 LIMITS = run.Limits(memory_bytes=2 << 30, cpu_seconds=120, file_bytes=1 << 30)
 SECONDS = 11.7  # three segments, the last of them short
+MEAN_FAR, BLOCK_FAR = 0.7, 6.0  # levels of light
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +144,18 @@ def test_other_rates_have_their_own_grid(plan: FilmPlan, tmp_path: Path, fps: in
         frames = list(container.decode(video=0))
     assert len(frames) == made.frame_count == round(1.5 * fps)
     assert [frame.time for frame in frames] == pytest.approx([number / fps for number in range(len(frames))])
+
+
+@pytest.mark.parametrize("is_zoomed", [False, True])
+@pytest.mark.parametrize("theme", ["karaoke", "pop", "cover"])
+def test_what_is_seen_is_what_was_drawn(theme: str, is_zoomed: bool, song: Path, tmp_path: Path) -> None:  # noqa: FBT001 - a parameter
+    """Nowhere far from it, neither where words light up nor in the smoothest corner."""
+    cover = write_cover(tmp_path / "cover.png")
+    plan = make_plan(song, theme, 640, 360, 6.0, cover=cover, is_zoomed=is_zoomed)
+    screen = Screen(build_scene(plan))
+    with av.open(str(make_film(plan, tmp_path, lambda _fraction, _stage: None).path)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            screen.show(number)
+            shown, drawn = (pixels[:360].astype(np.int16) for pixels in (frame.to_ndarray(), screen.picture.memory))
+            blocks = np.abs(shown - drawn)[:352].reshape(22, 16, 40, 16).mean((1, 3))
+            assert (blocks.mean() < MEAN_FAR, blocks.max() < BLOCK_FAR) == (True, True), number
