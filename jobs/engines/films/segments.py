@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkContext, ForkProcess
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.sharedctypes import Synchronized
@@ -150,7 +151,7 @@ def _encode(work: _Work, already_drawn: int, report: Report, processes: int) -> 
         while any(worker.exitcode is None for worker in workers):
             _raise_failure(workers, work)
             pace.tell(work.drawn.get_obj().value)  # without its lock, which a worker may have died with
-            next(worker for worker in workers if worker.exitcode is None).join(POLL_SECONDS)
+            wait([worker.sentinel for worker in workers if worker.exitcode is None], POLL_SECONDS)
         _raise_failure(workers, work)
 
 
