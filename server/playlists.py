@@ -66,6 +66,7 @@ def write_playlist(blobs: BlobStore, pieces: Sequence[tuple[str, float]], *, has
         "#EXT-X-MEDIA-SEQUENCE:0",
         "#EXT-X-PLAYLIST-TYPE:EVENT",
         "#EXT-X-INDEPENDENT-SEGMENTS",
+        "#EXT-X-START:TIME-OFFSET=0",  # players begin near the end of what still grows, unless they are told
     ]
     for key, seconds in pieces:
         lines += [f"#EXTINF:{seconds:.6f},", blobs.link(key, expires_in_seconds=LINK_SECONDS)]

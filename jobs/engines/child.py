@@ -1,6 +1,7 @@
 """The fork server and its children: each engine is shut in its own process group, folder and limits."""
 
 import ctypes
+import fcntl
 import gc
 import importlib
 import json
@@ -20,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, get_type_hints
 
+import av.logging
 from pydantic import TypeAdapter
 
 from jobs.engines.children import ENDED, READY, STARTED
@@ -39,7 +41,7 @@ from jobs.engines.run import (
 
 logger = logging.getLogger(__name__)
 
-CHANNEL_FD = 3
+NATIVE_FD, CHANNEL_FD, LOG_FD = 2, 3, 4
 CPU_GRACE_SECONDS = 5  # SIGXCPU names its reason; the hard limit behind it is a bare SIGKILL
 ORPHANED_EXIT = 87
 RSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
@@ -74,10 +76,10 @@ class ForkServer:
             _kill_group(pid)
 
     def _fork(self) -> bool:
-        _, fds, _, _ = socket.recv_fds(self._control, len(READY), 2)
-        if len(fds) < 2:
+        _, fds, _, _ = socket.recv_fds(self._control, len(READY), 3)
+        if len(fds) < 3:
             return False
-        channel, ending = fds
+        channel, ending, native = fds
         folder = tempfile.mkdtemp(dir=self._root)
         server_pid = os.getpid()
         try:
@@ -85,8 +87,9 @@ class ForkServer:
         except OSError as error:
             pid = -(error.errno or 1)
         if pid == 0:
-            _live(channel, folder, server_pid)
+            _live(channel, native, folder, server_pid)
         os.close(channel)
+        os.close(native)
         with suppress(OSError):  # both sides do it, so that the group stands before anybody may kill it
             os.setpgid(pid, pid)
         with suppress(BrokenPipeError):
@@ -126,7 +129,7 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _live(channel_fd: int, folder: str, server_pid: int) -> NoReturn:
+def _live(channel_fd: int, native_fd: int, folder: str, server_pid: int) -> NoReturn:
     """The whole life of a child; it never goes back into the fork server's code."""
     exit_code = 1
     try:
@@ -134,8 +137,7 @@ def _live(channel_fd: int, folder: str, server_pid: int) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with suppress(PermissionError):
             os.setpgid(0, 0)
-        os.dup2(channel_fd, CHANNEL_FD, inheritable=False)
-        os.closerange(CHANNEL_FD + 1, os.sysconf("SC_OPEN_MAX"))
+        _set_descriptors(channel_fd, native_fd)
         exit_code = _answer(socket.socket(fileno=CHANNEL_FD), folder, server_pid)
     except BrokenPipeError:
         pass  # nobody listens any more
@@ -148,6 +150,15 @@ def _live(channel_fd: int, folder: str, server_pid: int) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(exit_code)
+
+
+def _set_descriptors(channel_fd: int, native_fd: int) -> None:
+    """Let native code write to a pipe of the worker's, and Python to the log as before; nothing else stays open."""
+    free = [fcntl.fcntl(fd, fcntl.F_DUPFD, LOG_FD + 1) for fd in (native_fd, channel_fd, NATIVE_FD)]
+    for fd, place in zip(free, (NATIVE_FD, CHANNEL_FD, LOG_FD), strict=True):
+        os.dup2(fd, place, inheritable=place == NATIVE_FD)
+    os.closerange(LOG_FD + 1, os.sysconf("SC_OPEN_MAX"))
+    sys.stderr = os.fdopen(LOG_FD, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
 
 
 def _answer(channel: socket.socket, folder: str, server_pid: int) -> int:
@@ -245,6 +256,8 @@ def main() -> None:
             logger.debug("not preloaded: %s", error)
     if sys.platform == "linux":
         _call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    av.logging.set_libav_level(av.logging.WARNING)
+    av.logging.restore_default_callback()  # PyAV's own calls Python from FFmpeg's threads, which can stand still then
     gc.collect()
     gc.freeze()  # the children share these pages
     with tempfile.TemporaryDirectory(prefix="libretto-engines-", ignore_cleanup_errors=True) as root:

@@ -10,9 +10,10 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ STARTED = struct.Struct("!i")  # the child's pid, or minus the errno of the fork
 ENDED = struct.Struct("!iqd")  # exit code (minus the signal), most resident bytes, CPU seconds
 SERVER_START_SECONDS = 60.0  # imports on a cold disk; about 0.7 s on a warm one
 CHILD_START_SECONDS = 30.0
+MOST_WORDS_BYTES = 8 << 10
+PIPE_BYTES = 64 << 10  # what a pipe holds, so that one read empties it
 REAP_SECONDS = 5.0  # after SIGKILL only a process stuck in the kernel lives longer
 STOP_SECONDS = 2.0
 
@@ -48,11 +51,12 @@ class Ending:
 
 
 class Child:
-    """One child: what it says, and how it ends."""
+    """One child: what it says, and how it ends; `words` is the end of what native code wrote to its standard error."""
 
-    def __init__(self, pid: int, channel: socket.socket, ending: socket.socket) -> None:
+    def __init__(self, pid: int, channel: socket.socket, ending: socket.socket, native: FileIO) -> None:
         self.silent = False
-        self._pid, self._channel, self._ending = pid, channel, ending
+        self.words = b""
+        self._pid, self._channel, self._ending, self._native = pid, channel, ending, native
         self._channel.setblocking(False)
 
     def descriptors(self) -> tuple[int, int]:
@@ -70,6 +74,10 @@ class Child:
         self.silent = not chunk
         return chunk
 
+    def listen(self) -> None:
+        """Keep the newest of its words; what no longer fits between two calls of this is lost, and holds nobody up."""
+        self.words = (self.words + (self._native.read(PIPE_BYTES) or b""))[-MOST_WORDS_BYTES:]
+
     def has_ended(self, within_seconds: float = 0) -> bool:
         """Whether the child is gone."""
         waiting = select.poll()
@@ -78,7 +86,7 @@ class Child:
 
     def end(self, grace_seconds: float = 0) -> Ending:
         """Kill the whole process group unless it ended by itself, and wait until it is reaped."""
-        with self._channel, self._ending:
+        with self._channel, self._ending, self._native:
             is_killed = not self.has_ended(grace_seconds)
             if is_killed:
                 with suppress(ProcessLookupError, PermissionError):  # macOS says EPERM of a group of zombies
@@ -86,6 +94,7 @@ class Child:
             if not self.has_ended(REAP_SECONDS):
                 logger.error("engine process %d does not die", self._pid)
                 return Ending(None, was_killed_by_us=True)
+            self.listen()
             report = self._ending.recv(ENDED.size)
         if len(report) < ENDED.size:  # the fork server is gone, and nobody else would kill the group
             with suppress(ProcessLookupError, PermissionError):
@@ -117,11 +126,11 @@ class _ForkServer:
             self.stop()
             raise ConnectionError("the fork server of the engines did not start")
 
-    def fork(self, channel: socket.socket, ending: socket.socket) -> None:
+    def fork(self, channel: socket.socket, ending: socket.socket, native: FileIO) -> None:
         with self._lock:
             if self._control.fileno() < 0:  # another thread has found it dead, and stopped it
                 raise ConnectionResetError("the fork server was stopped")
-            socket.send_fds(self._control, [READY], [channel.fileno(), ending.fileno()])
+            socket.send_fds(self._control, [READY], [channel.fileno(), ending.fileno(), native.fileno()])
 
     def stop(self) -> None:
         """Close the line: the server kills what still runs, and ends."""
@@ -193,9 +202,12 @@ def _find_server() -> _ForkServer:
 
 
 def _ask(server: _ForkServer, request: bytes) -> Child:
-    with _closed_on_error(*socket.socketpair(), *socket.socketpair()) as (channel, its_channel, ending, its_ending):
-        with its_channel, its_ending:
-            server.fork(its_channel, its_ending)
+    with ExitStack() as ours, ExitStack() as theirs:
+        channel, its_channel = _open_line(ours, theirs)
+        ending, its_ending = _open_line(ours, theirs)
+        native, its_native = _open_pipe(ours, theirs)
+        with theirs:
+            server.fork(its_channel, its_ending, its_native)
         ending.settimeout(CHILD_START_SECONDS)
         started = ending.recv(STARTED.size)
         if len(started) < STARTED.size:
@@ -203,8 +215,9 @@ def _ask(server: _ForkServer, request: bytes) -> Child:
         (pid,) = STARTED.unpack(started)
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))
-        child = Child(pid, channel, ending)
+        child = Child(pid, channel, ending, native)
         _send_request(child, channel, request)
+        ours.pop_all()
         return child
 
 
@@ -221,14 +234,17 @@ def _send_request(child: Child, channel: socket.socket, request: bytes) -> None:
     channel.setblocking(False)
 
 
-@contextmanager
-def _closed_on_error(*sockets: socket.socket) -> Iterator[tuple[socket.socket, ...]]:
-    try:
-        yield sockets
-    except BaseException:
-        for each in sockets:
-            each.close()
-        raise
+def _open_line(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:
+    mine, its = socket.socketpair()
+    return ours.enter_context(mine), theirs.enter_context(its)
+
+
+def _open_pipe(ours: ExitStack, theirs: ExitStack) -> tuple[FileIO, FileIO]:
+    """Neither end of it waits: a child that floods it loses its words, and one that is silent holds nobody up."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    return ours.enter_context(FileIO(reading)), theirs.enter_context(FileIO(writing, "w"))
 
 
 def _clean_environment() -> dict[str, str]:

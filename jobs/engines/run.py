@@ -3,11 +3,13 @@
 worker thread ── run_engine ──┬── control ──► fork server (jobs.engines.child), one for each worker process
                               │                   └─ fork ─► child: one engine, one private folder, then gone
                               ├── channel ◄─► the request down; progress and one answer up
+                              ├── native ◄─── what native code writes to its standard error, of which the end is kept
                               └── ending ◄─── the child's pid, then how it ended
 """
 
 import logging
 import pickle
+import re
 import select
 import signal
 import time
@@ -17,10 +19,11 @@ from typing import Annotated, Any, NoReturn, TypeVar, get_type_hints
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from jobs.engines.children import Child, Ending, cool_down, start_child, warm_up
+from jobs.engines.children import MOST_WORDS_BYTES, Child, Ending, cool_down, start_child, warm_up
 
 __all__ = [
     "EngineDied",
+    "EngineEnded",
     "EngineFailed",
     "EngineRefused",
     "EngineStalled",
@@ -39,6 +42,8 @@ Report = Callable[[float, str], None]  # fraction 0 to 1, stage
 PROGRESS, RESULT, REFUSED, FAILED = b"P", b"R", b"N", b"F"  # the first byte of a line; the rest is JSON
 OUT_OF_MEMORY_EXIT = 86
 STAGE_CHARACTERS = 200
+MOST_WORDS = 50  # lines
+ADDRESS = re.compile(r" ?@ 0x[0-9a-f]+")
 TRACE_CHARACTERS = 16_000
 MAX_ANSWER_BYTES = 32 << 20  # all that a child may say: an hour's analysis is below 2 MB
 CHUNK_BYTES = 1 << 16
@@ -63,7 +68,13 @@ _DEATHS = {
 }
 
 
-class EngineRefused(Exception):
+class EngineEnded(Exception):
+    """Why there is no result; `last_words` are the last lines that native code, FFmpeg for one, wrote about it."""
+
+    last_words: tuple[str, ...] = ()
+
+
+class EngineRefused(EngineEnded):
     """Raised by an engine whose input cannot be worked on; trying again is of no use."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -71,7 +82,7 @@ class EngineRefused(Exception):
         super().__init__(f"{code}: {message}")
 
 
-class EngineDied(Exception):
+class EngineDied(EngineEnded):
     """The child ended without an answer, or said what no engine of ours would say."""
 
     def __init__(self, reason: str, *, signal_number: int | None = None, exit_code: int | None = None) -> None:
@@ -79,11 +90,11 @@ class EngineDied(Exception):
         super().__init__(reason)
 
 
-class EngineStalled(Exception):
+class EngineStalled(EngineEnded):
     """The child made no progress, or took longer than it was given."""
 
 
-class EngineFailed(Exception):
+class EngineFailed(EngineEnded):
     """The engine raised what it should not; `trace` is for the log, not for a client."""
 
     def __init__(self, trace: str) -> None:
@@ -128,16 +139,36 @@ def run_engine(
     """
     answer = TypeAdapter[T](get_type_hints(engine)["return"])
     child = _start(pickle.dumps(Request(engine, args, limits, prepare)))
-    watch = _Watch(report, limits, beat_seconds)
+    try:
+        final, ending = _attend(engine, child, _Watch(report, limits, beat_seconds))
+        if final is None:
+            raise _name_death(ending, limits)
+        return _read_answer(*final, answer)
+    except EngineEnded as ended:
+        ended.last_words = _read_words(child.words)
+        if ended.last_words:
+            level = logging.DEBUG if isinstance(ended, EngineRefused) else logging.WARNING
+            logger.log(level, "engine %s ended with these words\n%s", engine.__name__, "\n".join(ended.last_words))
+        raise
+
+
+def _attend(engine: Callable[..., Any], child: Child, watch: "_Watch") -> tuple[tuple[bytes, bytes] | None, Ending]:
+    """The child's answer, if it gave one, and how it ended; when this raises, the child is gone too."""
     final = None
     try:
         final = _follow(child, watch)
     finally:
         ending = child.end(LAST_BREATH_SECONDS if final or child.silent else 0)
         _log_ending(engine, ending)
-    if final is None:
-        raise _name_death(ending, limits)
-    return _read_answer(*final, answer)
+    return final, ending
+
+
+def _read_words(words: bytes) -> tuple[str, ...]:
+    """The last lines, without the addresses in memory that FFmpeg writes behind its names."""
+    lines = words.decode(errors="replace").splitlines()
+    if len(words) == MOST_WORDS_BYTES:
+        lines = lines[1:]  # it may begin anywhere
+    return tuple(ADDRESS.sub("", line) for line in lines if line.strip())[-MOST_WORDS:]
 
 
 def _start(request: bytes) -> Child:
@@ -204,6 +235,7 @@ def _follow(child: Child, watch: _Watch) -> tuple[bytes, bytes] | None:
     lines = _Lines(child)
     while True:
         waiting.poll(watch.wait_seconds() * 1000)
+        child.listen()
         has_ended = child.has_ended()  # asked once: what it says while we tell its progress is read in the next turn
         for line in lines.read(until_empty=has_ended):
             if line[:1] != PROGRESS:

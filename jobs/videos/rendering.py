@@ -48,6 +48,9 @@ def render(work: Work) -> None:
         wait(drop_cancelled(work.blobs, video.id, work.lease.token))
         raise
     except JobFailed as failure:
+        if isinstance(failure.__cause__, run.EngineEnded):
+            for words in failure.__cause__.last_words:
+                diary.note(SCRATCH.sub("", words))
         if isinstance(failure.__cause__, run.EngineFailed):
             diary.note(_tell_trace(failure.__cause__.trace))
         diary.note(f"{failure.code}: {failure.message}")

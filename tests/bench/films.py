@@ -1,5 +1,6 @@
-"""Lyric videos at 1080p30 beside x264 alone on the same frames, and beside ffmpeg where it is installed."""
+"""Lyric videos at 1080p30 beside x264 alone on the same frames, and beside ffmpeg and MoviePy where they are there."""
 
+import importlib.util
 import multiprocessing
 import re
 import resource
@@ -13,10 +14,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
+import jobs.engines.covers
 from jobs.engines.covers import palette
 from jobs.engines.films import FilmPlan, draw_frame, make_film
 from jobs.engines.films.coders import CRF, PRESET, USUAL, Coding
@@ -25,7 +28,7 @@ from jobs.engines.films.encoding import encode_pictures
 from jobs.engines.films.planes import Box, Picture
 from jobs.engines.films.scene import Screen, build_scene
 from jobs.engines.films.segments import PROCESSES
-from jobs.formats.lyrics import write_ass
+from jobs.formats.lyrics import Line, write_ass
 from tests.bench.report import Figure, Table, at_least, at_most
 from tests.films.songs import VERSE, list_levels, make_plan, sing, write_song
 
@@ -34,6 +37,12 @@ LONG_SECONDS, QUICK_LONG_SECONDS = 600.0, 60.0
 REPEATS = 3
 STYLE = 7
 DRAWN = Coding(is_drawn=True)
+PEERS = {
+    "ffmpeg": "ffmpeg and libass",
+    "zoompan": "libavfilter's zoompan and x264, no words",
+    "MoviePy": "MoviePy and ffmpeg",
+}
+FONT = Path(jobs.engines.covers.__file__).parent / "fonts" / "Geologica-Bold.ttf"
 KIB = 1024 if sys.platform == "darwin" else 1  # ru_maxrss counts bytes there
 
 
@@ -55,9 +64,13 @@ async def measure(quick: bool) -> list[Table]:  # noqa: FBT001 - every benchmark
     renderers: dict[str, Render] = {"libretto": _render, "x264 alone": _encode_alone, "usual x264": _encode_usually}
     if shutil.which("ffmpeg"):
         renderers["ffmpeg"] = _render_with_ffmpeg
+    peers: dict[str, Render] = {"MoviePy": _render_with_moviepy} if importlib.util.find_spec("moviepy") else {}
     with tempfile.TemporaryDirectory(prefix="libretto-bench-") as name:
         folder = Path(name)
-        still = [_compare(_plan(theme, seconds, folder), renderers, folder) for theme in ("karaoke", "waveform")]
+        still = [
+            _compare(_plan("karaoke", seconds, folder), renderers | peers, folder),
+            _compare(_plan("waveform", seconds, folder), renderers, folder),
+        ]
         zoomed = replace(_plan("stacked", seconds, folder), is_zoomed=True)
         zoom = _compare(zoomed, {**renderers, "zoompan": _zoom_with_filter}, folder)
         return [*still, zoom, _show_long(QUICK_LONG_SECONDS if quick else LONG_SECONDS, folder)]
@@ -86,7 +99,7 @@ def _compare(plan: FilmPlan, renderers: dict[str, Render], folder: Path) -> Tabl
     ]
     if plan.is_zoomed:
         figures.append(at_least("likeness to a lossless film (SSIM)", _measure_likeness(plan, folder), "", 0.985))
-    for name, title in (("ffmpeg", "ffmpeg and libass"), ("zoompan", "libavfilter's zoompan and x264, no words")):
+    for name, title in PEERS.items():
         if name in best:
             times = best[name].wall_seconds / ours.wall_seconds
             figures += [
@@ -94,12 +107,14 @@ def _compare(plan: FilmPlan, renderers: dict[str, Render], folder: Path) -> Tabl
                 Figure(f"CPU of {title}", spent[name] / plan.frame_count * 1000, "ms a frame"),
                 at_least(f"speed beside {name}", times, "x", 2.0 if plan.is_zoomed else 1.8),
             ]
+    wanted = ("ffmpeg", "MoviePy") if plan.theme == "karaoke" else ("ffmpeg",)
+    missing = [name for name in wanted if name not in best]
     note = f"Best of {REPEATS} runs in turn, {PROCESSES} processes"
     return Table(
         f"Films: {plan.theme}, {seconds:g} s at 1920x1080, 30 frames a second, "
         f"{'slow zoom' if plan.is_zoomed else 'still background'}",
         figures,
-        note if "ffmpeg" in best else f"{note}; not installed: ffmpeg",
+        note + (f"; not installed: {', '.join(missing)}" if missing else ""),
     )
 
 
@@ -254,3 +269,32 @@ def _render_with_ffmpeg(plan: FilmPlan, folder: Path) -> tuple[float, float]:
     command += ["-c:v", "libx264", "-preset", PRESET, "-crf", str(CRF), "-c:a", "copy", "-movflags", "+faststart"]
     subprocess.run([*command, "ffmpeg.mp4"], cwd=folder, check=True, stdin=subprocess.DEVNULL)
     return prepared
+
+
+def _render_with_moviepy(plan: FilmPlan, folder: Path) -> tuple[float, float]:
+    """The same words over the same ground: each line is written once more in colour, word by word; no title."""
+    moviepy: Any = importlib.import_module("moviepy")
+    began, before = time.perf_counter(), _spent()
+    draw_frame(plan, 0).save(folder / "ground.png")
+    prepared = time.perf_counter() - began, _spent() - before
+    ground = moviepy.ImageClip(str(folder / "ground.png"), duration=plan.duration_seconds)
+    words = [clip for line in plan.lines for clip in _write_line(moviepy, line, plan)]
+    film = moviepy.CompositeVideoClip([ground, *words]).with_audio(moviepy.AudioFileClip(str(plan.audio)))
+    film.write_videofile(
+        str(folder / "moviepy.mp4"), fps=plan.fps, preset=PRESET, ffmpeg_params=["-crf", str(CRF)], logger=None
+    )
+    return prepared
+
+
+def _write_line(moviepy: Any, line: Line, plan: FilmPlan) -> list[Any]:
+    def write(text: str, colour: str, start_seconds: float) -> Any:
+        clip = moviepy.TextClip(font=str(FONT), text=text, font_size=72, color=colour, margin=(8, 24))
+        return clip.with_start(start_seconds).with_end(line.end_seconds)
+
+    whole = write(line.text, "white", line.start_seconds)
+    left, top = (plan.width - whole.w) // 2, (plan.height - whole.h) // 2
+    clips, sung = [whole.with_position((left, top))], ""
+    for word in line.words:
+        sung = f"{sung} {word.text}".strip()
+        clips.append(write(sung, "gold", word.start_seconds).with_position((left, top)))
+    return clips

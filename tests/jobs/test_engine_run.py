@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from jobs.engines import run
-from jobs.engines.run import EngineDied, EngineFailed, EngineRefused, EngineStalled, Limits, run_engine
+from jobs.engines.run import EngineDied, EngineEnded, EngineFailed, EngineRefused, EngineStalled, Limits, run_engine
 from tests.jobs import engines_for_tests as engines
 
 LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=20, file_bytes=1 << 20)
@@ -156,6 +156,30 @@ def test_file_limit_is_named() -> None:
     assert run_engine(engines.write_file, 1 << 20, report=ignore, limits=LIMITS) == 1 << 20
 
 
+@pytest.mark.parametrize("ending", ["refused", "died", "failed"])
+def test_last_words_of_native_code_come_with_the_end_of_their_engine(ending: str) -> None:
+    with pytest.raises(EngineEnded) as ended:
+        run_engine(engines.complain, 2, ending, report=ignore, limits=LIMITS)
+    assert ended.value.last_words == (
+        "[h264] error while decoding /tmp/a/clip.mp4 0",
+        "[h264] error while decoding /tmp/a/clip.mp4 1",
+        "[mov] moov atom not found",
+    )
+
+
+def test_last_words_are_few_and_the_last() -> None:
+    with pytest.raises(EngineRefused) as refused:
+        run_engine(engines.complain, 200, "refused", report=ignore, limits=LIMITS)
+    words = refused.value.last_words
+    assert len(words) == 50
+    assert words[0].endswith(" 151")
+    assert words[-1] == "[mov] moov atom not found"
+
+
+def test_engine_that_floods_its_words_is_not_held_up() -> None:
+    assert run_engine(engines.complain, 100_000, "", report=ignore, limits=LIMITS) == 100_000
+
+
 def test_open_files_are_limited() -> None:
     with pytest.raises(EngineFailed) as failed:
         run_engine(engines.open_files, 100, report=ignore, limits=replace(LIMITS, open_files=50))
@@ -237,7 +261,7 @@ def test_engine_sees_no_secret_and_starts_in_an_empty_folder(monkeypatch: pytest
     assert "hunter2" not in seen.first_environment
     assert seen.files == []
     assert seen.folder.resolve() == seen.temporary_folder.resolve()
-    assert seen.descriptors == 4
+    assert seen.descriptors == 5  # the log is one of them
     assert seen.limits == {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": 256}
     assert seen.leads_its_group
     wait_until(lambda: not seen.folder.exists())

@@ -1,15 +1,13 @@
 """What the tests of outside music share."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest_asyncio
 
 from tests.fakes.fal import FakeFal
-from tests.fakes.replicate import FakeReplicate
 from tests.fakes.vendor import Plan
-from tests.studio import Person, Process, Studio, running_studio
-from tests.tracks.outward import SONG, Vendors, accounts_of
+from tests.studio import Person, Studio, running_studio
+from tests.tracks.outward import SONG, Vendors, open_vendors
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -24,21 +22,8 @@ async def outward() -> AsyncIterator[Studio]:
 
 @pytest_asyncio.fixture
 async def vendors(outward: Studio) -> AsyncIterator[Vendors]:
-    workers: list[Process] = []
-    async with AsyncExitStack() as stack:
-        fal = await stack.enter_async_context(FakeFal.open())
-        replicate = await stack.enter_async_context(FakeReplicate.open())
-        fal.plan = replicate.plan = Plan(audio=SONG)
-
-        async def start(**environment: str) -> Process:
-            given = {"MUSIC_PROVIDER": "fal"} | accounts_of(fal, replicate)
-            workers.append(await outward.start_worker(**given | environment))
-            return workers[-1]
-
-        yield Vendors(outward, fal, replicate, start)
-        for worker in workers:
-            if worker.child.poll() is None:
-                worker.kill()
+    async with open_vendors(outward, Plan(audio=SONG), MUSIC_PROVIDER="fal") as opened:
+        yield opened
 
 
 @pytest_asyncio.fixture

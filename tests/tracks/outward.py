@@ -1,13 +1,13 @@
-"""A studio whose workers ask outside providers for music, and those providers."""
+"""A studio whose workers ask outside providers for music or clips, and those providers."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from tests.fakes.fal import JWKS, FakeFal
 from tests.fakes.replicate import FakeReplicate
-from tests.fakes.vendor import Vendor, make_wav
-from tests.studio import Person, Studio, until
+from tests.fakes.vendor import Plan, Vendor, make_wav
+from tests.studio import Person, Process, Studio, until
 
 SECONDS = 8
 SONG = make_wav(SECONDS, rate=22_050)
@@ -20,7 +20,7 @@ class Vendors:
     studio: Studio
     fal: FakeFal
     replicate: FakeReplicate
-    start: Callable[..., Any]
+    start: Callable[..., Awaitable[Process]]
 
 
 def accounts_of(fal: FakeFal, replicate: FakeReplicate) -> dict[str, str]:
@@ -32,6 +32,23 @@ def accounts_of(fal: FakeFal, replicate: FakeReplicate) -> dict[str, str]:
         "REPLICATE_API_TOKEN": replicate.key,
         "REPLICATE_URL": replicate.url,
     }
+
+
+@asynccontextmanager
+async def open_vendors(studio: Studio, plan: Plan, **settings: str) -> AsyncIterator[Vendors]:
+    """Both vendors with this to give; the workers that are started with these settings end with the block."""
+    workers: list[Process] = []
+    async with FakeFal.open() as fal, FakeReplicate.open() as replicate:
+        fal.plan = replicate.plan = plan
+
+        async def start(**environment: str) -> Process:
+            workers.append(await studio.start_worker(**settings | accounts_of(fal, replicate) | environment))
+            return workers[-1]
+
+        yield Vendors(studio, fal, replicate, start)
+        for worker in workers:
+            if worker.child.poll() is None:
+                worker.kill()
 
 
 async def ask_for_track(owner: Person) -> tuple[str, str]:

@@ -1,17 +1,14 @@
 """Generated films whose clips outside providers make: side by side, once, with what went wrong told."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest_asyncio
 
 from server.resources import Resources, open_resources
-from tests.fakes.fal import FakeFal
-from tests.fakes.replicate import FakeReplicate
 from tests.fakes.vendor import Plan, make_mp4
-from tests.studio import Person, Process, Studio, free_port, running_studio, until
-from tests.tracks.outward import Vendors, accounts_of
+from tests.studio import Person, Studio, free_port, running_studio, until
+from tests.tracks.outward import Vendors, open_vendors
 from tests.videos.filming import CANCEL, fetch, make_song, probe
 from tests.videos.generating import finish, generate, regenerate, see, tell_sections, wait_for_sections
 
@@ -50,21 +47,8 @@ async def song(outward: Studio, rows: Resources, owner: Person) -> str:
 
 @pytest_asyncio.fixture
 async def vendors(outward: Studio, song: str) -> AsyncIterator[Vendors]:
-    workers: list[Process] = []
-    async with AsyncExitStack() as stack:
-        fal = await stack.enter_async_context(FakeFal.open())
-        replicate = await stack.enter_async_context(FakeReplicate.open())
-        fal.plan = replicate.plan = Plan(video=CLIP)
-
-        async def start(**environment: str) -> Process:
-            given = {"VIDEO_PROVIDER": "fal"} | accounts_of(fal, replicate)
-            workers.append(await outward.start_worker(**given | environment))
-            return workers[-1]
-
-        yield Vendors(outward, fal, replicate, start)
-        for worker in workers:
-            if worker.child.poll() is None:
-                worker.kill()
+    async with open_vendors(outward, Plan(video=CLIP), VIDEO_PROVIDER="fal") as opened:
+        yield opened
 
 
 async def test_clips_are_made_side_by_side_and_counted_as_no_music(vendors: Vendors, owner: Person, song: str) -> None:

@@ -1,6 +1,7 @@
 """A film cut from uploads as a client meets it: the same for the same seed, and honest about what is left out."""
 
 import io
+import random
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.analyses.hostile import write_video
 from tests.studio import Person, Studio
 from tests.uploads.bringing import DELETE as DELETE_UPLOAD
 from tests.uploads.bringing import bring
-from tests.videos.filming import CANCEL, RETRY, create, digest, fetch, film, make_song, probe
+from tests.videos.filming import CANCEL, RETRY, create, digest, fetch, film, make_song, probe, read
 
 RATE = {"framesPerSecond": 24}
 
@@ -152,3 +153,26 @@ async def test_clip_that_is_deleted_before_the_film_is_made_fails_it_with_its_re
     await editor.get(RETRY, id=created["job"]["id"])
     job = await editor.wait_until(created["job"]["id"], "FAILED")
     assert job["error"]["code"] == "UPLOAD_GONE"
+
+
+async def test_clip_whose_pictures_are_torn_fails_the_film_with_what_the_decoder_says_of_them(
+    studio: Studio, resources: Resources, editor: Person, song: str, tmp_path: Path
+) -> None:
+    clip = await bring_video(studio, editor, path := tmp_path / "torn.mp4", 320, 240)
+    rows = await database.fetch("SELECT blob_key FROM uploads WHERE id = $1", read_id("upload", clip))
+    await resources.blobs.put(rows[0]["blob_key"], tear(path.read_bytes()), "video/mp4")
+    created = await create(editor, song, **cut([clip]))
+    job = await editor.wait_until(created["job"]["id"], "FAILED")
+    assert job["error"]["code"] == "ENGINE_FAILED"
+    text = (await fetch(studio, (await read(editor, created["video"]["id"]))["logUrl"])).decode()
+    assert "  [mpeg4] header damaged\n" in text
+    assert "0x" not in text
+    assert str(studio.home) not in text
+    assert job["error"]["message"] in text.splitlines()[-1]
+
+
+def tear(film: bytes) -> bytes:
+    """The same file, with other bytes where its pictures were."""
+    start = film.index(b"mdat") + 4
+    end = start + int.from_bytes(film[start - 8 : start - 4]) - 8
+    return film[:start] + random.Random(1).randbytes(end - start) + film[end:]

@@ -12,6 +12,7 @@ What lies in the folder, each under its name only when it is whole:
 import hashlib
 import multiprocessing
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from jobs.engines.run import EngineRefused, Report
 
 PROCESSES = 2
 REPORT_SECONDS = PREVIEW_SECONDS = 1.0
+PACE_SECONDS = 10.0  # how long the latest frames are counted for
 POLL_SECONDS = 0.1
 PREVIEW_SIDE, POSTER_SIDE = 640, 1920
 JOINING = 0.98  # how far the work is when all frames are encoded
@@ -147,7 +149,7 @@ class _Work:
 def _encode(work: _Work, already_drawn: int, report: Report, processes: int) -> None:
     """Let some processes take one segment after the other."""
     with _running(_context, min(processes, len(work.segments)), work) as workers:
-        pace = _Pace(work.reel.frame_count, already_drawn, report)
+        pace = Pace(work.reel.frame_count, already_drawn, report)
         while any(worker.exitcode is None for worker in workers):
             _raise_failure(workers, work)
             pace.tell(work.drawn.get_obj().value)  # without its lock, which a worker may have died with
@@ -233,17 +235,20 @@ def _show(work: _Work, picture: Picture) -> None:
         lock.release()
 
 
-class _Pace:
-    """Tells how many frames are done, how fast, and how long the rest takes."""
+class Pace:
+    """Tells how many frames are done, how fast lately, and how long the rest takes at that."""
 
-    def __init__(self, frame_count: int, already_drawn: int, report: Report) -> None:
+    def __init__(
+        self, frame_count: int, already_drawn: int, report: Report, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._frame_count, self._already_drawn, self._report = frame_count, already_drawn, report
-        self._began = time.monotonic()
+        self._clock = clock
         self._told_at = float("-inf")
+        self._marks = deque([(clock(), 0)])  # when so many frames were drawn
 
     def tell(self, drawn: int) -> None:
         """Report, about once a second."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._told_at < REPORT_SECONDS:
             return
         self._told_at = now
@@ -252,8 +257,16 @@ class _Pace:
         if not drawn:
             self._report(fraction, "drawing")
             return
-        per_second = drawn / max(1e-3, now - self._began)
+        per_second = self._measure(now, drawn)
         left_seconds = (self._frame_count - done) / per_second
         self._report(
             fraction, f"frame {done} of {self._frame_count}, {per_second:.0f} a second, {left_seconds:.0f} s left"
         )
+
+    def _measure(self, now: float, drawn: int) -> float:
+        """Frames a second of late, or since the last time that there was a new one."""
+        self._marks.append((now, drawn))
+        while now - self._marks[1][0] >= PACE_SECONDS and self._marks[1][1] < drawn:
+            self._marks.popleft()
+        began, before = self._marks[0]
+        return (drawn - before) / max(1e-3, now - began)
