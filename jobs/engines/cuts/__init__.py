@@ -8,6 +8,7 @@ from jobs.engines.cuts.plan import Clip, CutPlan, CutReport, Fill, Fit, Shot, Sk
 from jobs.engines.cuts.planner import Screen, plan_cuts, plan_sections
 from jobs.engines.cuts.stage import Stage
 from jobs.engines.cuts.survey import survey_clips
+from jobs.engines.films.coders import Coding
 from jobs.engines.films.segments import PROCESSES, Reel, render_segments
 from jobs.engines.run import Report
 
@@ -28,6 +29,8 @@ __all__ = [
     "plan_sections",
     "read_cues",
 ]
+
+CODING = Coding(threads=2)  # nearly all of the time goes there: the last segments of a film are not waited for
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def make_cut_film(plan: CutPlan, folder: Path, report: Report, processes: int = 
     fitted = surveyed.plan
     stage = Stage(fitted, surveyed.firsts)
     poster_frame = fitted.shots[0].frame_count // 2
-    reel = Reel(stage.draw, fitted.frame_count, fitted.fps, fitted.audio, poster_frame, film=digest_plan(fitted))
+    film = digest_plan(fitted)
+    reel = Reel(stage.draw, fitted.frame_count, fitted.fps, fitted.audio, poster_frame, CODING, film)
     path = render_segments(reel, folder, report, processes)
     return MadeCutFilm(path, fitted.frame_count, fitted.frame_count / fitted.fps, fitted.shots, fitted.report)

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 
 from jobs.engines.cuts.fitting import Stance, find_stance
 from jobs.engines.cuts.plan import Clip
@@ -31,19 +33,21 @@ def measure_clip(clip: Clip) -> Extent:
     """By all of its packets and its first picture; EngineRefused where there is none."""
     first: Fraction | None = None
     end = Fraction(0)
+    is_seen = False
     with open_media(clip.path) as container:
         stream = _get_video(container)
+        stream.codec_context.thread_count = 1  # the first picture comes soonest
+        tick = Fraction(stream.time_base or 1)
         with suppress(av.FFmpegError):  # a file that breaks off is as long as it can be read
             for packet in container.demux(stream):
+                is_seen = is_seen or any(True for _ in _decode_packet(stream, packet))
                 if packet.pts is None or not packet.size or packet.is_discard or packet.is_corrupt:
                     continue
-                at = packet.pts * Fraction(packet.time_base)
+                at = packet.pts * tick
                 first = at if first is None else min(first, at)
-                end = max(end, at + (packet.duration or 0) * Fraction(packet.time_base))
-    with open_media(clip.path) as container:
-        stream = _get_video(container)
-        if first is None or next(_decode(container, stream), None) is None:
-            raise EngineRefused("UNREADABLE", "none of its pictures can be read")
+                end = max(end, at + (packet.duration or 0) * tick)
+    if first is None or not is_seen:
+        raise EngineRefused("UNREADABLE", "none of its pictures can be read")
     return Extent(first, end - first)
 
 
@@ -57,7 +61,9 @@ class Reader:
         self._stream.codec_context.thread_count = 1  # the films' processes take all cores
         self._stance: Stance | None = None  # known from its first picture on
         self._tick = Fraction(self._stream.time_base or 1)
-        self._first, self._fps = first, fps
+        self._first = first
+        self._frame_ticks = 1 / (fps * self._tick)
+        self._begin_ticks = first / self._tick + EARLY_SHARE * self._frame_ticks
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._shown: av.VideoFrame | None = None
         self._following: av.VideoFrame | None = None
@@ -68,7 +74,7 @@ class Reader:
 
     def read(self, number: int) -> tuple[av.VideoFrame, Stance]:
         """The frame that is shown when this many frames of the film are over; the last one for what is behind it."""
-        due = math.floor((self._first + (number + EARLY_SHARE) / Fraction(self._fps)) / self._tick)
+        due = math.floor(self._begin_ticks + number * self._frame_ticks)
         if not self._is_near(due):
             self._search(due)
         while self._following is not None and _ticks(self._following) <= due:
@@ -113,8 +119,12 @@ def _decode(container: InputContainer, stream: av.VideoStream) -> Iterator[av.Vi
     """All frames that can be decoded and have a time."""
     with suppress(av.FFmpegError):
         for packet in container.demux(stream):
-            with suppress(av.FFmpegError):
-                yield from (frame for frame in stream.decode(packet) if frame.pts is not None)
+            yield from _decode_packet(stream, packet)
+
+
+def _decode_packet(stream: av.VideoStream, packet: "Packet[Any]") -> Iterator[av.VideoFrame]:
+    with suppress(av.FFmpegError):
+        yield from (frame for frame in stream.decode(packet) if frame.pts is not None)
 
 
 def _get_video(container: InputContainer) -> av.VideoStream:

@@ -76,13 +76,14 @@ def _drop_equal(timed: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Pic
 
 def _add_video(container: OutputContainer, picture: Picture, fps: int, coding: Coding) -> VideoStream:
     coder = CODERS[coding.codec]
-    options = {**coding.options, "threads": "1", "flags": "+bitexact+cgop"}
+    options = {**coding.choose_options(picture.width), "flags": "+bitexact+cgop"}
     stream = container.add_stream(coder.encoder, rate=fps, options=options)
     if not isinstance(stream, VideoStream):
         raise TypeError(f"{coder.encoder} encodes no pictures")
     context = stream.codec_context
     set_up(context, coding.codec, picture.width, picture.height, fps)
     context.gop_size = SEGMENT_SECONDS * fps
+    context.thread_type = "FRAME"  # several at once, rather than parts of one, which costs quality
     if coding.is_variable_rate:
         context.max_b_frames = 0  # they would be decoded before the segment begins, as long as a frame stands
     if coder.tag:

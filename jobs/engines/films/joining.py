@@ -25,6 +25,7 @@ _Packet: TypeAlias = "Packet[Any]"
 
 _FILM = {"movflags": "+faststart", "fflags": "+bitexact"}
 # Each file counts its packets from 0, and says so.
+_UNSEEN = {"skip_frame": "all"}  # to open what is only copied: finding out how it looks decodes some of it
 _TRANSPORT = {"fflags": "+bitexact", "mpegts_copyts": "1", "mpegts_flags": "initial_discontinuity"}
 
 
@@ -59,7 +60,7 @@ def write_stream(path: Path, segment: Path, begin: Fraction, end: Fraction, soun
     with ExitStack() as stack:
         part = stack.enter_context(av.open(str(path), "w", format="mpegts", container_options=_TRANSPORT))
         song = stack.enter_context(av.open(str(sound)))
-        with av.open(str(segment)) as container:
+        with av.open(str(segment), options=_UNSEEN) as container:
             video = _add_pictures(part, container)
             lead = bytes(container.streams.video[0].codec_context.extradata or b"")
         pictures = _read_segment(segment, begin, lead)
@@ -70,7 +71,7 @@ def write_stream(path: Path, segment: Path, begin: Fraction, end: Fraction, soun
 def is_whole(path: Path, film: str, frame_count: int, fps: int, *, is_variable_rate: bool) -> bool:
     """Whether a file is a segment of this film with so many frames, or with the last where some were left out."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=_UNSEEN) as container:
             packets = [packet for packet in container.demux(video=0) if packet.pts is not None]
             is_of_film = container.metadata.get("comment", "") == film
     except (OSError, IndexError, av.FFmpegError):
@@ -129,7 +130,7 @@ def _read_packets(container: InputContainer, stream: Stream) -> Iterator[_Packet
 
 
 def _read_segment(path: Path, begin: Fraction, lead: bytes) -> Iterator[_Packet]:
-    with av.open(str(path)) as container:
+    with av.open(str(path), options=_UNSEEN) as container:
         stream = container.streams.video[0]
         if bytes(stream.codec_context.extradata or b"") != lead:
             raise RuntimeError("the segments were not encoded alike")

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import av
 
-from jobs.engines.films.coders import USUAL, Coding, check_codec
+from jobs.engines.films.coders import CODERS, USUAL, Coding, check_codec
 from jobs.engines.films.encoding import SEGMENT_SECONDS, encode_pictures, write_still
 from jobs.engines.films.joining import is_whole, join_film, write_sound, write_stream
 from jobs.engines.films.planes import Picture
@@ -63,7 +63,7 @@ class Reel:
     @property
     def mark(self) -> str:
         """What its segments bear: those of another film, or encoded in another way, cannot be joined with them."""
-        told = self.film, self.coding, sorted(self.coding.options.items()), av.__version__
+        told = self.film, self.coding, CODERS[self.coding.codec], av.__version__
         return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
