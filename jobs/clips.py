@@ -20,7 +20,7 @@ from jobs.queue import Work
 from jobs.scratch import scratch_folder
 from jobs.submissions import JobJournal
 from jobs.videos.generating import MAX_SEED, describe_clip, find_problems, read_telling, write_job
-from jobs.videos.songs import LEVELS_PER_SECOND, find_known, find_look, read_levels
+from jobs.videos.songs import LEVELS_PER_SECOND, find_look, read_levels, recall_known
 from jobs.videos.wishes import RequestedVideo, request_rendering
 from server import metrics
 from server.errors import Conflict, EngineFailed, JobFailed, NotFound, SubjectGone, ValidationFailed
@@ -28,6 +28,7 @@ from storage import allowances, clips, database, idempotency, jobs, tracks, vide
 from storage.access import Viewer
 from storage.blobs import BlobMissing, BlobStore
 from storage.clips import KeptClip, VideoClip
+from storage.jobs import JobState
 from storage.lifecycle import State
 from storage.rows import new_id
 from storage.videos import Video
@@ -86,7 +87,7 @@ async def _take(clip: VideoClip, blobs: BlobStore) -> tuple[Video, MotionPlan]:
     if video is None:
         raise SubjectGone(videos.DONE)
     track = await tracks.hold_track(clip.track_id)
-    look, known = await find_look(track), await find_known(track)
+    look, known = await find_look(track), await recall_known(video, track)
     try:
         levels = await read_levels(track, video.duration_seconds, blobs)
     except BlobMissing as missing:
@@ -213,30 +214,48 @@ async def request_section(viewer: Viewer, wish: SectionWish, *, idempotency_key:
     async with database.transaction():
         first_id = await idempotency.claim_key(*claim, job_id) if idempotency_key else job_id
         if first_id == job_id:
-            return await _write(viewer, wish, job_id)
+            requested = await _write(viewer, wish, job_id)
+            if idempotency_key and requested.job.id != job_id:
+                await idempotency.tie_to_other(*claim[:3], requested.job.id)
+            return requested
     return await _get_first(video, first_id)
 
 
 async def _write(viewer: Viewer, wish: SectionWish, job_id: UUID) -> RequestedVideo:
-    """The section's job and the film's, which waits for it; whoever moves one of the old ones is waited for first."""
+    """The section's job and the film's, which waits for it; whoever moves one of the old ones is waited for first.
+
+    A film that waits for another section already waits for one that is missing too, in the same job.
+    """
     before = await videos.get_own_video(viewer, wish.video_id)
-    await jobs.hold_parent(before.job_id)
+    is_waiting = await jobs.hold_job(before.job_id)
     video = await videos.get_own_video(viewer, wish.video_id)
-    if video.job_id != before.job_id or not video.status.is_terminal:
-        raise Conflict("The film is being made; wait until its job has ended, or cancel it")
     clip = await _find_section(video, wish.number)
+    joins = is_waiting and clip.status in (State.FAILED, State.CANCELLED)
+    if video.job_id != before.job_id or not (video.status.is_terminal or joins):
+        raise Conflict("The film is being made; wait until its job has ended, or cancel it")
     _check_files(video, await clips.list_clips(video.id), clip)
-    old_job_id, old_clip_job_id, video.job_id = video.job_id, clip.job_id, job_id
-    clip.job_id, clip.seed = new_id(), wish.choose_seed(clip)
+    old_clip_job_id, clip.job_id, clip.seed = clip.job_id, new_id(), wish.choose_seed(clip)
     if wish.prompt is not None:
         telling = await read_telling(await tracks.get_own_track(viewer, video.track_id))
         clip.prompt = describe_clip(clip, telling, wish.prompt)
-    job = await request_rendering(video, waits_for_clips=True)
-    await jobs.adopt(old_job_id, job_id, but=old_clip_job_id)
+    job = await (_join(video, old_clip_job_id) if joins else _begin_anew(video, job_id, old_clip_job_id))
     await clips.await_clip(clip)
-    await videos.render_again(video, job_id)
     await write_job(video, clip)
     return RequestedVideo(await videos.get_own_video(viewer, video.id), job)
+
+
+async def _join(video: Video, old_clip_job_id: UUID) -> JobState:
+    await jobs.leave(old_clip_job_id)
+    (job,) = await jobs.read_states([video.job_id])
+    return job
+
+
+async def _begin_anew(video: Video, job_id: UUID, old_clip_job_id: UUID) -> JobState:
+    old_job_id, video.job_id = video.job_id, job_id
+    job = await request_rendering(video, waits_for_clips=True)
+    await jobs.adopt(old_job_id, job_id, but=old_clip_job_id)
+    await videos.render_again(video, job_id)
+    return job
 
 
 async def _find_section(video: Video, number: int) -> VideoClip:

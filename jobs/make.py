@@ -55,6 +55,8 @@ def make(
         if named := REFUSALS.get(refused.code):
             raise named(refused.message) from refused
         raise errors.EngineFailed(str(refused)) from refused
+    except run.EngineTooSlow as slow:
+        raise errors.EngineTooSlow from slow
     except run.EngineStalled as stalled:
         raise errors.EngineStalled from stalled
     except run.EngineDied as died:

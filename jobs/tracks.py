@@ -45,6 +45,7 @@ from storage.covers import keep_cover
 from storage.jobs import JobState
 from storage.lifecycle import State
 from storage.lyrics import COMPOSER, TimedLyrics
+from storage.names import tidy_name
 from storage.rows import new_id
 from storage.tracks import Track
 from storage.uploads import Upload
@@ -86,7 +87,7 @@ class TrackWish:
         return dict(self._problems())
 
     def _problems(self) -> Iterator[tuple[str, str]]:
-        if not self.prompt.strip():
+        if not tidy_name(self.prompt):
             yield "prompt", "Say what the track should be"
         elif len(self.prompt) > MAX_PROMPT:
             yield "prompt", f"At most {MAX_PROMPT} characters; this has {len(self.prompt)}"
@@ -131,13 +132,13 @@ def price_of(duration_seconds: float) -> int:
 
 def title_of(prompt: str) -> str:
     """A first title: the first words of the prompt."""
-    words = re.sub(r"\s+", " ", prompt).strip(" ,.;:!?-").split(" ")
+    words = re.sub(r"\s+", " ", tidy_name(prompt)).strip(" ,.;:!?-").split(" ")
     kept = " ".join(words[:TITLE_WORDS])
     if len(words) > TITLE_WORDS:
         kept = OPENING.sub("", kept)  # words that only lead to others
     title = kept[:MAX_TITLE].strip(" ,.;:-")
     capitalised = title[:1].upper() + title[1:]  # which may be longer: some small letters have no single great one
-    return capitalised[:MAX_TITLE] or "Untitled"
+    return tidy_name(capitalised[:MAX_TITLE]) or "Untitled"
 
 
 async def request_track(viewer: Viewer, wish: TrackWish, *, idempotency_key: str | None = None) -> RequestedTrack:

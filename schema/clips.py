@@ -102,7 +102,8 @@ class ClipMutation:
     async def regenerate_section(self, info: Info, input: RegenerateSectionInput) -> RegenerateSectionResult | None:  # noqa: A002 - the API's name
         """Have one section of a generated film that has ended, well or badly, made anew: 30 an hour.
 
-        The old clip and the old film stay until there are others.
+        The old clip and the old film stay until there are others. While one section is made, others that
+        are missing may be asked for too: the film is composed once, by the same job, when all are there.
         """
         viewer, key = info.context.viewer, input.idempotency_key
         viewer.require_user()

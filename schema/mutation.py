@@ -10,6 +10,7 @@ import strawberry
 from schema.failures import failure_of
 from server.errors import RateLimited, Refusal, ValidationFailed
 from storage.allowances import note_refusal
+from storage.names import tidy_name
 
 MAX_KEY = 255
 MAX_TITLE = 120
@@ -33,10 +34,11 @@ def mutation(resolver: Callable[P, Awaitable[T]]) -> Any:
 
 
 def check_title(title: str) -> str:
-    """A title without the spaces around it; ValidationFailed when it is none."""
-    if not 1 <= len(title.strip()) <= MAX_TITLE or "\x00" in title:
-        raise ValidationFailed({"title": f"From 1 to {MAX_TITLE} characters"})
-    return title.strip()
+    """A title as it is kept; ValidationFailed when it is none."""
+    tidy = tidy_name(title)
+    if not 1 <= len(tidy) <= MAX_TITLE or "\x00" in title:
+        raise ValidationFailed({"title": f"From 1 to {MAX_TITLE} characters that can be seen"})
+    return tidy
 
 
 def find_key_problems(idempotency_key: str | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ from schema.unlocks import Flourish, Unlock, list_unlocks
 from server import errors
 from storage import passwords, styles, tokens, unlocks, users
 from storage.access import SELF
+from storage.names import tidy_name
 
 EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
 PASSWORD_LENGTHS = range(8, 129)
@@ -129,7 +130,7 @@ class UserMutation:
         user = await users.create_user(
             email=email,
             password_hash=await passwords.hash_password(input.password),
-            display_name=input.display_name.strip(),
+            display_name=tidy_name(input.display_name),
             role="admin" if email in {_normal(name) for name in settings.libretto_admin_emails} else "user",
             credits_granted=settings.credits_at_sign_up,
             look=new_look(has_seed=settings.style_seed_enabled),
@@ -200,7 +201,7 @@ def _check_sign_up(given: SignUpInput) -> None:
         problems["email"] = "This is not an e-mail address"
     if len(given.password) not in PASSWORD_LENGTHS:
         problems["password"] = f"From {PASSWORD_LENGTHS.start} to {PASSWORD_LENGTHS.stop - 1} characters"
-    if not 1 <= len(given.display_name.strip()) <= MAX_DISPLAY_NAME or "\x00" in given.display_name:
-        problems["displayName"] = f"From 1 to {MAX_DISPLAY_NAME} characters"
+    if not 1 <= len(tidy_name(given.display_name)) <= MAX_DISPLAY_NAME or "\x00" in given.display_name:
+        problems["displayName"] = f"From 1 to {MAX_DISPLAY_NAME} characters that can be seen"
     if problems:
         raise errors.ValidationFailed(problems)

@@ -321,10 +321,7 @@ class VideoMutation:
     @mutation
     async def delete_video(self, info: Info, id: strawberry.ID) -> DeleteVideoResult | None:  # noqa: A002 - the API's name
         """Forget a video that is not being rendered, and its files."""
-        video = await videos.get_own_video(info.context.viewer, read_id("video", id))
-        if not video.status.is_terminal:
-            raise errors.Conflict("The video is being rendered; cancel its job first")
-        await videos.delete_video(video)
+        await videos.delete_video(await videos.get_own_video(info.context.viewer, read_id("video", id)))
         return VideoDeleted(id=id)
 
 

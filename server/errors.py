@@ -15,10 +15,12 @@ LibrettoError
 │   ├── SourceUnavailable   retry_after_seconds: whom we asked for it does not answer
 │   ├── PolicyRejected      reason, suggestion, policy_url
 │   └── Conflict            the key or the state is taken
+│       └── CodecUnavailable  no worker can encode by it
 ├── JobFailed               a job ends with it; `retryable` is decided where it is raised
 │   ├── EngineFailed        the engine said why
 │   ├── EngineDied          killed by a signal, out of memory, or gone
 │   ├── EngineStalled       no progress before its deadline
+│   │   └── EngineTooSlow   progress, but not the end before its deadline
 │   ├── DrawingRefused      a saved drawing takes too much, or breaks what draws it
 │   ├── SpeechModelMissing  what hears words is not there, or cannot be loaded
 │   ├── CodecMissing  what a film was to be encoded by is not on that machine
@@ -189,6 +191,12 @@ class Conflict(Refusal):
     code = "CONFLICT"
 
 
+class CodecUnavailable(Conflict):
+    """No worker of this studio can encode films by this codec."""
+
+    code = "CODEC_MISSING"
+
+
 class JobFailed(LibrettoError):
     """The job failed."""
 
@@ -215,6 +223,13 @@ class EngineStalled(JobFailed):
 
     code = "ENGINE_STALLED"
     retryable = True
+
+
+class EngineTooSlow(EngineStalled):
+    """The media engine took longer than such work may take."""
+
+    code = "ENGINE_TOO_SLOW"
+    retryable = False
 
 
 class DrawingRefused(JobFailed):

@@ -20,7 +20,8 @@ from jobs.kinds import KINDS
 from jobs.queue import QUEUES, Desk, Queue
 from jobs.submissions import call_off_strays
 from jobs.uploads import drop_strays, expire_uploads
-from jobs.videos import drop_stale
+from jobs.videos import QUEUE as VIDEOS_QUEUE
+from jobs.videos import drop_stale, find_codecs, tell_codecs
 from jobs.webhooks.sender import open_sender
 from server.health import Health
 from server.logs import get_logger
@@ -55,6 +56,7 @@ async def work(settings: Settings, queues: Collection[str]) -> None:
         stack.push_async_callback(sender.close)
         health = Health(resources)
         chores = _chores(resources, foundry, health, name) + ([sender.run()] if "delivery" in queues else [])
+        chores += [_tell_codecs(name, settings.engine_memory_mb << 20)] if VIDEOS_QUEUE in queues else []
         tasks = [asyncio.create_task(chore) for chore in chores]
         log.info("worker.ready", queues=sorted(queues), worker=name)
         await _stop_signal()
@@ -120,6 +122,14 @@ def _chores(resources: Resources, foundry: Foundry, health: Health, name: str) -
         chores.append(foundry.hints.listen())
     port = resources.settings.worker_metrics_port
     return [*chores, _serve_health(health, resources.settings.host, port)] if port else chores
+
+
+async def _tell_codecs(name: str, memory_bytes: int) -> None:
+    """Those that open here, found once, and not while the first jobs are taken up."""
+    await asyncio.sleep(schedule.TELL_SECONDS)
+    codecs = await asyncio.to_thread(find_codecs, memory_bytes)
+    if codecs is not None:
+        await schedule.keep_doing(partial(tell_codecs, name, codecs), schedule.TELL_SECONDS)
 
 
 async def _serve_health(health: Health, host: str, port: int) -> None:

@@ -47,6 +47,17 @@ async def claim_key(user_id: UUID, operation: str, key: str, given: dict[str, An
     return first_id
 
 
+async def tie_to_other(user_id: UUID, operation: str, key: str, answer_id: UUID) -> None:
+    """Tie a key that was claimed in the transaction at hand to another id, as it turned out what the answer is."""
+    await database.fetch(
+        "UPDATE idempotency_keys SET answer_id = $4 WHERE (user_id, operation, key) = ($1, $2, $3)",
+        user_id,
+        operation,
+        key,
+        answer_id,
+    )
+
+
 async def find_answer(user_id: UUID, operation: str, key: str, given: dict[str, Any]) -> UUID | None:
     """The id that a key is tied to, if it is; Conflict when that was with another input."""
     held = await IdempotencyKey.get_or_none(user_id=user_id, operation=operation, key=key)

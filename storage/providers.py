@@ -4,19 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
-from redis.exceptions import RedisError
 from tortoise import fields
 from tortoise.indexes import Index
 
-from storage import database
-from storage.events import get_client
+from storage import database, presence
 from storage.rows import Row, new_id
 
 KEPT_DAYS = 30
 FELL_BACK = "FELL_BACK"  # another was asked in its place, be it that it had failed or that it rested
 REFUSALS = ("PROVIDER_INPUT_REFUSED", "PROVIDER_CONTENT_REFUSED")  # of the wish: nobody has failed
-SHOWN_SECONDS = 30  # what a worker said about its circuits is believed for so long
 
 READ = """
 SELECT provider,
@@ -33,20 +29,6 @@ FROM (
     WHERE created_at > now() - make_interval(days => $1)
 ) recent GROUP BY provider"""
 
-# KEYS[1]: a hash of workers; each value begins with the second, by Redis' clock, in which it was written.
-TELL = "redis.call('HSET', KEYS[1], ARGV[1], redis.call('TIME')[1] .. ' ' .. ARGV[2])"
-LISTEN = """
-local told, now, all = {}, redis.call('TIME')[1], redis.call('HGETALL', KEYS[1])
-for place = 1, #all, 2 do
-    local second, states = string.match(all[place + 1], '^(%d+) (.*)$')
-    if second and now - second <= tonumber(ARGV[1]) then
-        table.insert(told, states)
-    else
-        redis.call('HDEL', KEYS[1], all[place])
-    end
-end
-return told
-"""
 CIRCUITS_KEY = "circuits"
 
 
@@ -103,13 +85,9 @@ async def forget_outcomes() -> None:
 
 async def tell_circuits(worker: str, states: Mapping[str, str]) -> None:
     """Say how one worker's circuits stand."""
-    await get_client().eval(TELL, 1, CIRCUITS_KEY, worker, orjson.dumps(states).decode())
+    await presence.tell(CIRCUITS_KEY, worker, dict(states))
 
 
 async def read_circuits() -> Sequence[Mapping[str, str]] | None:
     """How the circuits of each worker that has spoken lately stand; None when nobody can tell."""
-    try:
-        told = await get_client().eval(LISTEN, 1, CIRCUITS_KEY, SHOWN_SECONDS)
-    except (RedisError, OSError, TimeoutError):
-        return None
-    return [orjson.loads(states) for states in told]
+    return await presence.listen(CIRCUITS_KEY)

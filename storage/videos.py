@@ -12,10 +12,10 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.migrations.constraints import CheckConstraint, UniqueConstraint
 
-from server.errors import LeaseLost, NotFound, SubjectGone
+from server.errors import Conflict, LeaseLost, NotFound, SubjectGone
 from storage import database
 from storage.access import Viewer
-from storage.jobs import Lease
+from storage.jobs import Lease, hold_job
 from storage.lifecycle import State
 from storage.rows import Row
 
@@ -264,8 +264,14 @@ async def render_again(video: Video, job_id: UUID) -> None:
 
 
 async def delete_video(video: Video) -> None:
-    """Forget a video; its files go with the next sweep."""
+    """Forget a video that nobody renders; its files go with the next sweep. Whoever moves its job is waited for."""
     async with database.transaction():
+        await hold_job(video.job_id)
+        held = await Video.get_or_none(id=video.id)
+        if held is None:
+            raise NotFound("There is no such video")
+        if held.job_id != video.job_id or not held.status.is_terminal:
+            raise Conflict("The video is being rendered; cancel its job first")
         await database.fetch("DELETE FROM video_clips WHERE video_id = $1", video.id)
         await video.delete()
         await VideoPiece.filter(video_id=video.id).delete()

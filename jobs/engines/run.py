@@ -27,6 +27,7 @@ __all__ = [
     "EngineFailed",
     "EngineRefused",
     "EngineStalled",
+    "EngineTooSlow",
     "Limits",
     "Report",
     "cool_down",
@@ -92,6 +93,10 @@ class EngineDied(EngineEnded):
 
 class EngineStalled(EngineEnded):
     """The child made no progress, or took longer than it was given."""
+
+
+class EngineTooSlow(EngineStalled):
+    """The child went on, but for longer than it was given."""
 
 
 class EngineFailed(EngineEnded):
@@ -200,7 +205,7 @@ class _Watch:
         """Tell what is due; raise when the child took too long."""
         now, wall_seconds = time.monotonic(), self._limits.wall_seconds
         if wall_seconds is not None and now - self._began >= wall_seconds:
-            raise EngineStalled(f"The engine took longer than {wall_seconds:g} s")
+            raise EngineTooSlow(f"The engine took longer than {wall_seconds:g} s")
         if now - self._moved >= self._limits.stall_seconds:
             raise EngineStalled(f"The engine made no progress for {self._limits.stall_seconds:g} s")
         if now >= self._due_at():

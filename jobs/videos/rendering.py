@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobs.bridge import begin, wait, wait_beating
 from jobs.engines import run
-from jobs.engines.cuts import MadeCutFilm
+from jobs.engines.cuts import CutPlan, MadeCutFilm
 from jobs.engines.films import MadeFilm
 from jobs.formats.lyrics import write_lrc, write_srt, write_vtt
 from jobs.make import FILE_BYTES, STALL_SECONDS, make
@@ -18,7 +18,7 @@ from jobs.seals import Source, sign_files
 from jobs.videos.notes import list_notes
 from jobs.videos.orders import Order, read_order
 from jobs.videos.pieces import Shelf, delete_blobs, drop_cancelled, piece_key
-from server.errors import JobCancelled, JobFailed, Unavailable
+from server.errors import EngineStalled, EngineTooSlow, JobCancelled, JobFailed, Unavailable
 from server.logs import get_logger
 from server.settings import get_settings
 from storage import database, jobs, videos
@@ -27,6 +27,9 @@ from storage.videos import Video
 LOG_LINES = 4_000
 SCRATCH = re.compile(r"/[^\s'\"]*/")  # a folder of this machine
 CPU_SECONDS = 36_000  # of each process: an hour in a slow codec takes more than one of them
+LOOKING_SECONDS, SLOWEST_FRAME_SECONDS = 900, 0.5  # by the clock: most films draw a hundred frames a second
+SEARCHED = "; clips with few key frames, or without an index, take long to search: encode those anew"
+GOES_ON = ". What is done of it is kept for a day, and `retryJob` goes on from there"
 
 log = get_logger(__name__)
 
@@ -98,11 +101,27 @@ def _make(work: Work, order: Order, folder: Path, shelf: Shelf, diary: Diary) ->
         diary.note(stage)
         shelf.report(fraction, stage)
 
+    limits = limit_film(order.plan.frame_count, work.engine_memory_bytes)
     try:
-        limits = run.Limits(work.engine_memory_bytes, CPU_SECONDS, FILE_BYTES, stall_seconds=STALL_SECONDS)
         return make(work, order.engine, order.plan, folder, limits=limits, report=report)
+    except EngineStalled as slow:
+        slow.message = tell_slowness(slow, limits, has_clips=isinstance(order.plan, CutPlan))
+        raise
     finally:
         shelf.close()
+
+
+def tell_slowness(slow: EngineStalled, limits: run.Limits, *, has_clips: bool) -> str:
+    """Why a film was given up, and what to do about it."""
+    took = f"took longer than {(limits.wall_seconds or 0) / 60:.0f} minutes"
+    told = took if isinstance(slow, EngineTooSlow) else f"made no progress for {limits.stall_seconds:.0f} seconds"
+    return f"The film {told}{SEARCHED if has_clips else ''}{GOES_ON}"
+
+
+def limit_film(frame_count: int, memory_bytes: int) -> run.Limits:
+    """What one attempt at a film of so many frames may take; the shorter it is, the sooner it gives its slot back."""
+    wall_seconds = min(CPU_SECONDS, LOOKING_SECONDS + SLOWEST_FRAME_SECONDS * frame_count)
+    return run.Limits(memory_bytes, CPU_SECONDS, FILE_BYTES, stall_seconds=STALL_SECONDS, wall_seconds=wall_seconds)
 
 
 async def _keep(work: Work, video: Video, order: Order, made: MadeFilm | MadeCutFilm, shelf: Shelf) -> list[str]:
@@ -125,7 +144,8 @@ def _list_files(video: Video, order: Order, made: MadeFilm | MadeCutFilm) -> Ite
     yield "FILM", made.path, "video/mp4"
     yield "POSTER", made.path.with_name("poster.jpg"), "image/jpeg"
     if order.lines:
-        yield "VTT", write_vtt(order.lines).encode(), "text/vtt"
-        yield "SRT", write_srt(order.lines).encode(), "application/x-subrip"
+        until_seconds = order.film_seconds
+        yield "VTT", write_vtt(order.lines, until_seconds=until_seconds).encode(), "text/vtt"
+        yield "SRT", write_srt(order.lines, until_seconds=until_seconds).encode(), "application/x-subrip"
         words = write_lrc(order.lines, title=video.title, artist=video.wish.get("artist", ""))
         yield "LRC", words.encode(), "text/x-lrc"

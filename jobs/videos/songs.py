@@ -25,6 +25,7 @@ from storage.videos import Video
 
 LEVELS_PER_SECOND = 10
 LOUDEST = 128
+KNOWN = ("beats_seconds", "downbeats_seconds", "beats_per_bar", "sections", "tempo", "bars_confidence")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Song:
     palette: Palette
     lines: tuple[Line, ...]
     levels: tuple[float, ...]
-    known: Mapping[str, Any]  # its beats, bars and sections, if anybody has told them
+    known: Mapping[str, Any]  # its beats, bars and sections, if anybody had told them when the film was asked for
     cover: Path | None
     contents: dict[Path, str]
 
@@ -60,7 +61,7 @@ async def fetch_song(video: Video, blobs: BlobStore, folder: Path) -> Song:
         levels = await read_levels(track, video.duration_seconds, blobs)
     except BlobMissing as missing:
         raise SubjectGone("The track's files are gone") from missing
-    known, look = await find_known(track), await find_look(track)
+    known, look = await recall_known(video, track), await find_look(track)
     lines = await _find_lines(video)
     return Song(audio, look.palette, lines, levels, known, cover, contents)
 
@@ -104,6 +105,18 @@ async def find_known(track: Track) -> Mapping[str, Any]:
         if known is not None and known.get("beats_seconds"):
             return known
     return {}
+
+
+async def freeze_known(track: Track) -> dict[str, Any]:
+    """The same as a film's wish keeps it, so that what is heard or forgotten later does not change a film half-way."""
+    known = await find_known(track)
+    return {name: known[name] for name in KNOWN if name in known}
+
+
+async def recall_known(video: Video, track: Track) -> Mapping[str, Any]:
+    """What was known when the film was asked for; of films from before that was kept, what is known now."""
+    kept: Mapping[str, Any] | None = video.wish.get("known")
+    return await find_known(track) if kept is None else kept
 
 
 async def read_levels(track: Track, seconds: float, blobs: BlobStore) -> tuple[float, ...]:

@@ -11,9 +11,10 @@ from jobs.engines.films.coders import check_codec
 from jobs.engines.films.plan import FRAME_RATES, LONGEST_SECONDS
 from jobs.engines.run import EngineRefused
 from jobs.moderation import Words
+from jobs.videos.codecs import check_worker_for
 from jobs.videos.cutting import CutWish, Music, check_cut, find_clips
 from jobs.videos.generating import GeneratedWish, draft_clips, write_jobs
-from jobs.videos.songs import find_known
+from jobs.videos.songs import find_known, freeze_known
 from server.errors import Conflict, ValidationFailed
 from storage import allowances, database, idempotency, jobs, lyrics, tracks, videos
 from storage.access import Viewer
@@ -21,6 +22,7 @@ from storage.assets import find_asset
 from storage.clips import VideoClip
 from storage.covers import find_drawn_cover
 from storage.jobs import JobState
+from storage.names import tidy_name
 from storage.rows import new_id
 from storage.tracks import Track
 from storage.videos import Video, VideoKind
@@ -47,8 +49,10 @@ class LyricWish:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """What is wrong with it, by field."""
-        if self.title is not None and not self.title.strip():
-            yield "lyric.title", "Leave it out to take the track's"
+        if self.title is not None and not tidy_name(self.title):
+            yield "lyric.title", "Nothing of it can be seen; leave it out to take the track's"
+        if self.artist.strip() and not tidy_name(self.artist):
+            yield "lyric.artist", "Nothing of it can be seen; leave it out to name nobody"
         for name, text in (("title", self.title or ""), ("artist", self.artist)):
             if len(text) > MAX_TEXT:
                 yield f"lyric.{name}", f"At most {MAX_TEXT} characters; this has {len(text)}"
@@ -66,7 +70,7 @@ class LyricWish:
     def write(self) -> dict[str, Any]:
         """What of it is kept beside what every video has."""
         coding = {"codec": self.codec, "is_variable_rate": self.is_variable_rate}
-        return {"artist": self.artist.strip(), "offset_ms": self.offset_ms, "is_zoomed": self.is_zoomed} | coding
+        return {"artist": tidy_name(self.artist), "offset_ms": self.offset_ms, "is_zoomed": self.is_zoomed} | coding
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ async def request_video(viewer: Viewer, wish: VideoWish, *, idempotency_key: str
     first_id = await idempotency.find_answer(*claim) if idempotency_key else None
     if first_id is not None:
         return await _get_first(viewer, first_id)
+    if wish.lyric is not None:
+        await check_worker_for(wish.lyric.codec)
     video = await _plan(track, wish)
     drafted = [] if wish.generated is None else await draft_clips(video, track)
     prompt = wish.generated.prompt if wish.generated else None
@@ -145,6 +151,7 @@ async def _plan(track: Track, wish: VideoWish) -> Video:
         given = _plan_generated(track, wish.generated)
     else:
         given = await (_plan_cut(track, wish) if wish.lyric is None else _plan_lyric(track, wish.lyric))
+    given["wish"]["known"] = await freeze_known(track)
     return Video(
         user_id=track.user_id,
         track_id=track.id,
@@ -158,7 +165,7 @@ async def _plan(track: Track, wish: VideoWish) -> Video:
 async def _plan_lyric(track: Track, wish: LyricWish) -> dict[str, Any]:
     return {
         "kind": VideoKind.LYRIC,
-        "title": (wish.title or track.title).strip(),
+        "title": tidy_name(wish.title or track.title) or track.title,
         "theme": await _choose_theme(track, wish),
         "frames_per_second": wish.frames_per_second,
         "wish": wish.write(),

@@ -1,6 +1,6 @@
 """Jobs: the durable record of work, its moves and its finders."""
 
-from storage.jobs.families import adopt, hold_parent
+from storage.jobs.families import adopt, hold_job, leave
 from storage.jobs.finders import (
     QueueHealth,
     find_job,
@@ -45,9 +45,10 @@ __all__ = [
     "fail_job",
     "find_job",
     "give_back",
-    "hold_parent",
+    "hold_job",
     "holds",
     "insert_job",
+    "leave",
     "list_dead_letters",
     "list_due",
     "read_newer",

@@ -12,10 +12,11 @@ from storage import database
 from storage.lifecycle import ending, moving
 
 PART_CANCELLED = "PART_CANCELLED"
+MOST_TOLD = 500  # characters
 CANCELLED_PART = "The job of one of its parts was cancelled; run that job again, or this one"
 WAITS = "state = 'QUEUED' AND available_at = 'infinity'"
 
-HOLD = "SELECT id FROM jobs WHERE id = $1 FOR NO KEY UPDATE"
+HOLD = f"SELECT {WAITS} AS is_waiting FROM jobs WHERE id = $1 FOR NO KEY UPDATE"  # noqa: S608 - our own text
 
 HOLD_OF_LOST = """
 SELECT id FROM jobs WHERE id IN (
@@ -24,9 +25,10 @@ ORDER BY id FOR NO KEY UPDATE"""
 
 COUNT = """SELECT count(*) AS unfinished FROM jobs WHERE parent_id = $1 AND state IN ('QUEUED', 'RENDERING')"""
 
+# FAILED first: it has a reason to tell.
 FIND_ENDED_BADLY = """
-SELECT state, error_code, error_message FROM jobs WHERE parent_id = $1 AND state IN ('FAILED', 'CANCELLED')
-ORDER BY state DESC, id LIMIT 1"""  # FAILED first: it has a reason to tell
+SELECT state, error_code, error_message, count(*) OVER () - 1 AS others FROM jobs
+WHERE parent_id = $1 AND state IN ('FAILED', 'CANCELLED') ORDER BY state DESC, id LIMIT 1"""
 
 # In steps of a hundredth, so that however many children beat, their parent changes a hundred times.
 SHOW = f"""
@@ -59,6 +61,7 @@ UPDATE jobs SET state = 'CANCELLED', stage = 'cancelled', version = jobs.version
 WHERE parent_id = $1 AND state IN ('QUEUED', 'RENDERING')""")
 
 ADOPT = "UPDATE jobs SET parent_id = $2 WHERE parent_id = $1 AND id <> $3"
+LEAVE = "UPDATE jobs SET parent_id = NULL WHERE id = $1"
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ class Family:
     failure: tuple[str, str] | None = None
 
 
-async def hold_parent(parent_id: UUID) -> None:
-    """Have all who move one of this family wait until the transaction at hand ends."""
-    await database.fetch(HOLD, parent_id)
+async def hold_job(job_id: UUID) -> bool:
+    """Have all who move it or a child of it wait until the transaction at hand ends; whether it waits for children."""
+    return any(row["is_waiting"] for row in await database.fetch(HOLD, job_id))
 
 
 async def hold_parents_of_lost() -> list[UUID]:
@@ -88,10 +91,17 @@ async def read_family(parent_id: UUID) -> Family:
     bad = await database.fetch_one(FIND_ENDED_BADLY, parent_id)
     if bad is None:
         return Family(is_unfinished=False)
-    told = (bad["error_code"], bad["error_message"]) if bad["state"] == "FAILED" else (PART_CANCELLED, CANCELLED_PART)
-    return Family(is_unfinished=False, failure=told)
+    is_failed = bad["state"] == "FAILED"
+    code, reason = (bad["error_code"], bad["error_message"]) if is_failed else (PART_CANCELLED, CANCELLED_PART)
+    others = f" (other parts that are missing: {bad['others']})" if bad["others"] else ""
+    return Family(is_unfinished=False, failure=(code, reason[: MOST_TOLD - len(others)] + others))
 
 
 async def adopt(old_parent_id: UUID, parent_id: UUID, *, but: UUID) -> None:
     """Give the children of a parent that has ended to another, all but one that is made anew."""
     await database.fetch(ADOPT, old_parent_id, parent_id, but)
+
+
+async def leave(job_id: UUID) -> None:
+    """Have a child count no more, as another does its work."""
+    await database.fetch(LEAVE, job_id)

@@ -16,6 +16,7 @@ from storage import database, events
 from storage.access import Viewer
 from storage.jobs import families
 from storage.jobs.rows import JobState, Lease
+from storage.jobs.subjects import check_subject
 from storage.lifecycle import State, ending, moving
 
 LEASE_SECONDS = 10  # a killed worker's job is taken up again within this plus one round of the reaper
@@ -215,6 +216,8 @@ async def replay_job(viewer: Viewer, job_id: UUID) -> JobState:
     """
     record = await _require_visible(viewer, job_id)
     async with _family_of(record["parent_id"]) as parent_id:
+        await families.hold_job(job_id)  # so that nobody deletes what it works on meanwhile
+        await check_subject(job_id, record["kind"], record["subject_id"])
         moved = await _move(REPLAY, job_id, record["round"])
         if not moved:
             raise Conflict("Only a job that failed or was cancelled can run again")
@@ -235,7 +238,9 @@ async def holds(lease: Lease, state: State) -> bool:
 
 async def _require_visible(viewer: Viewer, job_id: UUID) -> database.Record:
     user_id = viewer.require_user()
-    record = await database.fetch_one("SELECT user_id, round, parent_id FROM jobs WHERE id = $1", job_id)
+    record = await database.fetch_one(
+        "SELECT user_id, kind, subject_id, round, parent_id FROM jobs WHERE id = $1", job_id
+    )
     if record is None or not (viewer.is_admin or record["user_id"] == user_id):
         raise NotFound("There is no such job")
     return record
@@ -252,7 +257,7 @@ async def _family_of(parent_id: UUID | None) -> AsyncIterator[UUID | None]:
     """A transaction that moves a child, and then what follows for its parent."""
     async with database.transaction():
         if parent_id is not None:
-            await families.hold_parent(parent_id)
+            await families.hold_job(parent_id)
         yield parent_id
         if parent_id is not None:
             await _settle_family(parent_id)

@@ -1,6 +1,7 @@
 """The film that a plan of clips becomes, frame by frame."""
 
 import hashlib
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from jobs.engines import run
 from jobs.engines.cuts import Clip, CutPlan, MadeCutFilm, Screen, Shot, make_cut_film, plan_cuts
+from jobs.engines.cuts.survey import survey_clips
 from tests.films.clips import Film, make_cues, read_film, turn_clip, write_clip
 from tests.films.songs import write_song
 
@@ -316,6 +318,17 @@ def test_broken_clips_are_left_out_and_named(song: Path, clips: tuple[Clip, ...]
     assert [shot.start for shot in made.shots] == [shot.start for shot in plan.shots]
 
 
+def test_file_that_many_clips_are_parts_of_is_read_once(song: Path, clips: tuple[Clip, ...]) -> None:
+    def measure(count: int) -> float:
+        parts = tuple(replace(clips[0], start_seconds=number / 100) for number in range(count))
+        began = time.process_time()
+        survey_clips(plan_shots(song, parts, Shot(0, 30, 0, 0)), lambda *_: None)
+        return time.process_time() - began
+
+    one = measure(1)
+    assert measure(400) < 50 * one
+
+
 def test_clip_that_breaks_off_is_shown_as_far_as_it_goes(song: Path, clips: tuple[Clip, ...], tmp_path: Path) -> None:
     torn = tmp_path / "torn.mkv"
     whole = clips[1].path.read_bytes()
@@ -325,6 +338,24 @@ def test_clip_that_breaks_off_is_shown_as_far_as_it_goes(song: Path, clips: tupl
     numbers = [number for colour, number in read_film(made.path) if colour == 1]
     assert numbers
     assert max(numbers) < 200
+
+
+def test_clip_whose_colours_become_what_nobody_converts_is_named(song: Path, tmp_path: Path) -> None:
+    options: tuple[dict[str, str], ...] = ({}, {"x264-params": "colormatrix=bt2020c"})
+    raw = [write_clip(tmp_path / f"{at}.h264", Film(30, options=one)).read_bytes() for at, one in enumerate(options)]
+    (tmp_path / "both.h264").write_bytes(b"".join(raw))
+    with av.open(str(tmp_path / "both.h264")) as source, av.open(str(tmp_path / "both.mp4"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.size:
+                packet.time_base = Fraction(1, 30)
+                packet.pts = packet.dts = number
+                packet.stream = stream
+                target.mux(packet)
+    whole = Clip(tmp_path / "both.mp4", 2.0)
+    assert render(plan_shots(song, (whole,), Shot(0, 24, 0, 0)), tmp_path).frame_count == 24
+    with pytest.raises(run.EngineRefused, match="clip 1: pictures of yuv420p in colours of kind 10 cannot be"):
+        render(plan_shots(song, (whole,), Shot(0, 60, 0, 0)), tmp_path)
 
 
 def test_film_without_a_readable_clip_is_refused(song: Path, clips: tuple[Clip, ...], tmp_path: Path) -> None:

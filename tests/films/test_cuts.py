@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from jobs.engines.cuts import Clip, Cues, Part, Screen, plan_cuts, plan_sections, read_cues
+from jobs.engines.cuts.rhythm import move_parts
 from jobs.engines.run import EngineRefused
+from jobs.videos.generating import merge_parts
 from tests.films.clips import make_cues
 
 SCREEN = Screen(640, 360, Path("song.m4a"))
@@ -193,6 +195,28 @@ def test_one_shot_for_each_section_on_the_beat() -> None:
     assert (plan.report.on_downbeats, plan.report.stretched, plan.may_swap) == (2, 3, False)
     with pytest.raises(EngineRefused, match="one clip for each of 3 sections"):
         plan_sections(cues, clips[:2], SCREEN)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cues=songs, other=songs, fps=some.sampled_from([24, 25, 30, 60]))
+def test_sections_that_clips_were_made_for_are_shown_whatever_was_heard_since(
+    cues: Cues, other: Cues, fps: int
+) -> None:
+    seconds = cues.duration_seconds
+    parts = tuple(merge_parts(move_parts(cues, fps)[0]))
+    marks = [tuple(mark for mark in told if mark < seconds) for told in (other.beats_seconds, other.downbeats_seconds)]
+    clips = [Clip(Path(f"{number}.mp4"), 5.0) for number in range(len(parts))]
+    for heard in (cues, replace(other, beats_seconds=marks[0], downbeats_seconds=marks[1]), Cues(seconds)):
+        plan = plan_sections(replace(heard, duration_seconds=seconds, parts=parts), clips, replace(SCREEN, fps=fps))
+        assert [shot.clip for shot in plan.shots] == list(range(len(parts)))
+
+
+def test_bars_longer_than_sections_move_none_of_them() -> None:
+    bars = tuple(8.0 * number for number in range(5))
+    parts = tuple(Part(start, start + 2, "verse", 0.5) for start in (0.0, 7.0, 7.9, 11.0))
+    cues = Cues(32.0, tuple(0.5 * number for number in range(64)), bars, beats_per_bar=16, parts=parts)
+    plan = plan_sections(cues, CLIPS[:4], SCREEN)
+    assert [shot.start for shot in plan.shots] == [0, 210, 237, 330]
 
 
 def test_cues_are_read_from_what_is_kept_of_songs() -> None:

@@ -11,11 +11,25 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs.engines import run
-from jobs.engines.run import EngineDied, EngineEnded, EngineFailed, EngineRefused, EngineStalled, Limits, run_engine
+from jobs.engines.run import (
+    EngineDied,
+    EngineEnded,
+    EngineFailed,
+    EngineRefused,
+    EngineStalled,
+    EngineTooSlow,
+    Limits,
+    run_engine,
+)
+from jobs.make import make
+from jobs.queue import Work
+from jobs.videos.rendering import limit_film, tell_slowness
+from server import errors
 from tests.jobs import engines_for_tests as engines
 
 LIMITS = Limits(memory_bytes=1 << 30, cpu_seconds=20, file_bytes=1 << 20)
@@ -195,8 +209,30 @@ def test_engine_without_new_progress_has_stalled(engine: Callable[..., None]) ->
 
 
 def test_engine_over_its_wall_time_is_stopped() -> None:
-    with pytest.raises(EngineStalled, match="longer than"):
+    with pytest.raises(EngineTooSlow, match="longer than"):
         run_engine(engines.burn, report=ignore, limits=replace(LIMITS, wall_seconds=0.4))
+
+
+def test_job_whose_engine_is_too_slow_fails_for_good_under_its_own_name() -> None:
+    nothing: Any = None
+    work = Work(nothing, nothing, nothing, nothing, LIMITS.memory_bytes, threading.Semaphore(1))
+    with pytest.raises(errors.EngineTooSlow) as slow:
+        make(work, engines.burn, limits=replace(LIMITS, wall_seconds=0.4), report=ignore)
+    assert (slow.value.code, slow.value.retryable) == ("ENGINE_TOO_SLOW", False)
+    assert work.engine_gate.acquire(blocking=False)
+
+
+def test_film_gives_its_slot_back_after_a_time_that_fits_its_length() -> None:
+    minute, hour = (limit_film(30 * seconds, 1 << 30).wall_seconds for seconds in (60, 3600))
+    assert minute == 1800
+    assert hour == 36_000
+    limits = limit_film(1800, 1 << 30)
+    slow, stalled = (
+        tell_slowness(one, limits, has_clips=True) for one in (errors.EngineTooSlow(), errors.EngineStalled())
+    )
+    assert slow.startswith("The film took longer than 30 minutes; clips with few key frames")
+    assert stalled.startswith("The film made no progress for 120 seconds; clips with few key frames")
+    assert "clips" not in tell_slowness(errors.EngineTooSlow(), limits, has_clips=False)
 
 
 def test_cancelling_frees_an_engine_that_is_deep_in_native_code() -> None:

@@ -88,6 +88,23 @@ def test_players_read_a_cue_for_each_line_at_its_time(write: Writer, kind: str) 
         assert end >= line.end_seconds - 0.01
 
 
+@pytest.mark.parametrize(("write", "kind"), [(write_srt, "srt"), (write_vtt, "webvtt")])
+def test_no_cue_goes_on_when_the_film_is_over(write: Callable[..., str], kind: str) -> None:
+    lines = [
+        Line((Word("one", 1, 2.9),)),
+        Line((Word("two", 3, 3.7), Word("late", 3.7, 9))),
+        Line((Word("gone", 8, 9),)),
+    ]
+
+    def read_until(seconds: float) -> list[tuple[float, float]]:
+        told = read_cues(write(lines, until_seconds=seconds), kind)
+        return [(round(start, 3), round(end, 3)) for start, end in told]
+
+    assert read_until(11 / 3) == [(1, 3), (3, 3.666)]
+    assert read_until(3.01) == [(1, 3)]
+    assert len(read_until(60)) == 3
+
+
 def test_music_players_read_a_time_for_each_line_and_for_each_silence() -> None:
     starts = [start for start, _ in read_cues(write_lrc(SONG), "lrc")]
     assert starts == pytest.approx([1.0, 3.2, 4.1, 3661.25, 3663.0], abs=0.006)

@@ -84,9 +84,9 @@ async def test_figures_of_a_page_are_of_each_its_own(person: Person, series_id: 
 
 
 async def test_title_changes(person: Person, series_id: str) -> None:
-    changed = (await person.get(UPDATE, input={"seriesId": series_id, "title": "  Spring "}))["updateSeries"]
+    changed = (await person.get(UPDATE, input={"seriesId": series_id, "title": "  \u202eSpring "}))["updateSeries"]
     assert changed["series"] == {"id": series_id, "title": "Spring", "trackCount": 0}
-    for title in ("", " ", "x" * 121, "a\x00"):
+    for title in ("", " ", "x" * 121, "a\x00", "\u200b\u2800"):
         refused = (await person.get(UPDATE, input={"seriesId": series_id, "title": title}))["updateSeries"]
         assert refused["code"] == "VALIDATION_FAILED"
     assert (await find(person, series_id))["title"] == "Spring"

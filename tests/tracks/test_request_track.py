@@ -132,6 +132,8 @@ async def write_aside(track: Track) -> JobState | None:
         ("a waltz with a harp and", "A waltz with a harp and"),  # all that was said
         ("the the the the the the end", "The"),
         ("rain, on tin; roofs at night, slowly", "Rain, on tin; roofs at night"),
+        ("\u202ea quiet sea\nat night", "A quiet sea at night"),
+        ("?\u200b", "Untitled"),
     ],
 )
 def test_title_ends_where_a_thought_may(prompt: str, title: str) -> None:

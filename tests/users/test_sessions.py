@@ -40,6 +40,7 @@ async def test_new_account_can_see_itself_with_its_first_credits(person: Person)
         ({"password": "short"}, "password"),
         ({"password": "x" * 1000}, "password"),
         ({"displayName": "  "}, "displayName"),
+        ({"displayName": "\u3164\u200b"}, "displayName"),
         ({"displayName": "x" * 81}, "displayName"),
     ],
 )

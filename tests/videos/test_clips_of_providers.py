@@ -9,7 +9,7 @@ from server.resources import Resources, open_resources
 from tests.fakes.vendor import Plan, make_mp4
 from tests.studio import Person, Studio, free_port, running_studio, until
 from tests.tracks.outward import Vendors, open_vendors
-from tests.videos.filming import CANCEL, fetch, make_song, probe
+from tests.videos.filming import CANCEL, RETRY, fetch, make_song, probe
 from tests.videos.generating import finish, generate, regenerate, see, tell_sections, wait_for_sections
 
 CLIP = make_mp4(320, 240, frames=100)
@@ -101,6 +101,32 @@ async def test_refused_section_fails_the_film_with_its_reason_and_is_made_alone_
     assert (mended["status"], mended["provider"]) == ("COMPLETE", "fal")
     assert vendors.fal.runs[-1].given["prompt"].startswith("a quiet harbour. ")
     assert len(vendors.fal.runs) == 2
+
+
+async def test_sections_that_failed_are_made_anew_beside_each_other_and_the_film_is_composed_once(
+    vendors: Vendors, owner: Person, song: str
+) -> None:
+    vendors.fal.submit_answers += [vendors.fal.moderated] * 2
+    await vendors.start()
+    created = await generate(owner, song)
+    failed = await finish(owner, created, "FAILED")
+    assert failed["job"]["error"]["message"].endswith(" (other parts that are missing: 1)")
+    vendors.fal.may_answer.clear()
+    video_id = created["video"]["id"]
+    first = await regenerate(owner, video_id, 1, prompt="a quiet harbour")
+    assert (await regenerate(owner, video_id, 1))["code"] == "CONFLICT"
+    wish = {"prompt": "a red kite", "idempotencyKey": "second"}
+    second = await regenerate(owner, video_id, 2, **wish)
+    assert second["__typename"] == "SectionRegenerated", second
+    assert second["job"]["id"] == first["job"]["id"] != created["job"]["id"]
+    assert (await regenerate(owner, video_id, 2, **wish))["job"]["id"] == first["job"]["id"]
+    old_job = failed["sections"][1]["job"]["id"]
+    assert (await owner.get(RETRY, id=old_job))["retryJob"]["code"] == "CONFLICT"
+    vendors.fal.may_answer.set()
+    shown = await finish(owner, first)
+    assert [one["status"] for one in shown["sections"]] == ["COMPLETE", "COMPLETE"]
+    assert sorted(run.given["prompt"][:8] for run in vendors.fal.runs) == ["a quiet ", "a red ki"]
+    assert (await owner.job(created["job"]["id"]))["state"] == "FAILED"
 
 
 async def test_killed_workers_clips_are_followed_and_the_film_is_made_once(

@@ -9,9 +9,11 @@ import pytest
 import pytest_asyncio
 
 from jobs.engines.films.coders import list_codecs
+from jobs.videos.codecs import KEY
 from jobs.videos.songs import measure_levels
 from server.resources import Resources
-from storage import database, webhooks
+from storage import database, presence, webhooks
+from storage.events import get_client
 from storage.rows import new_id, read_id
 from storage.webhooks import Webhook, WebhookDelivery, WebhookKind
 from tests.studio import Person, Studio, until
@@ -133,8 +135,23 @@ async def test_title_that_no_font_can_write_is_told(singer: Person, tune: str) -
     "h264_nvenc" in list_codecs() or "h264_nvenc" not in av.codecs_available,
     reason="this machine has that hardware, or an FFmpeg that knows nothing of it",
 )
-async def test_codec_that_the_worker_lacks_fails_the_film_and_says_what_there_is(singer: Person, tune: str) -> None:
-    created = await create(singer, tune, lyric={"codec": "H264_NVENC"})
+async def test_codec_that_no_worker_has_is_refused_and_says_what_there_is(
+    resources: Resources, singer: Person, tune: str
+) -> None:
+    async def is_told() -> bool:
+        return bool(await presence.listen(KEY))
+
+    await until(is_told, "the worker has told what it can", seconds=60)
+    before = await count_videos(tune)
+    refused = await create(singer, tune, lyric={"codec": "H264_NVENC"})
+    assert (refused["__typename"], refused["code"]) == ("Conflict", "CODEC_MISSING")
+    assert "No worker of this studio can encode h264_nvenc; there are h264, " in refused["message"]
+    assert await count_videos(tune) == before
+    await presence.tell(KEY, "another machine", ["h264", "h264_nvenc"])
+    try:
+        created = await create(singer, tune, lyric={"codec": "H264_NVENC"})
+    finally:
+        await get_client().hdel(KEY, "another machine")
     failed = await singer.wait_until(created["job"]["id"], "FAILED", "COMPLETE")
     assert failed["error"]["code"] == "CODEC_MISSING"
     assert "h264_nvenc does not open on this machine; there are h264, " in failed["error"]["message"]
@@ -149,6 +166,8 @@ async def test_codec_that_the_worker_lacks_fails_the_film_and_says_what_there_is
         ({"lyric": {"offsetMs": 60_001}}, "lyric.offsetMs"),
         ({"lyric": {"offsetMs": -(2**31)}}, "lyric.offsetMs"),
         ({"lyric": {"title": "  "}}, "lyric.title"),
+        ({"lyric": {"title": "\u200b\u2066"}}, "lyric.title"),
+        ({"lyric": {"artist": "\u3164"}}, "lyric.artist"),
         ({"lyric": {"title": "x" * 121}}, "lyric.title"),
         ({"lyric": {"title": "a\x00b"}}, "lyric.title"),
         ({"lyric": {"artist": "x" * 121}}, "lyric.artist"),

@@ -16,7 +16,7 @@ from tests.analyses.hostile import write_video
 from tests.studio import Person, Studio
 from tests.uploads.bringing import DELETE as DELETE_UPLOAD
 from tests.uploads.bringing import bring
-from tests.videos.filming import CANCEL, RETRY, create, digest, fetch, film, make_song, probe, read
+from tests.videos.filming import CANCEL, READ, RETRY, create, digest, fetch, film, make_song, probe, read
 
 RATE = {"framesPerSecond": 24}
 
@@ -68,6 +68,26 @@ async def test_film_is_cut_from_uploads_the_same_for_the_same_seed(
     assert made["notes"][0].startswith("Shots: ")
     again = await film(editor, song, **cut(clips, seed=5))
     assert digest(await fetch(studio, again["film"]["url"])) == digest(content)
+
+
+async def test_film_keeps_the_beats_that_it_was_asked_for_with_whatever_is_heard_or_forgotten_since(
+    studio: Studio, resources: Resources, editor: Person, song: str, clips: list[str]
+) -> None:
+    undisturbed = await film(editor, song, **cut(clips, seed=6))
+    row_id = read_id("track", song)
+    (row,) = await database.fetch("SELECT music FROM tracks WHERE id = $1", row_id)
+    created = await create(editor, song, **cut(clips, seed=6))
+    await editor.get(CANCEL, id=created["job"]["id"])
+    await database.fetch("UPDATE tracks SET music = NULL WHERE id = $1", row_id)
+    try:
+        await editor.get(RETRY, id=created["job"]["id"])
+        await editor.wait_until(created["job"]["id"], "COMPLETE", seconds=120)
+    finally:
+        await database.fetch("UPDATE tracks SET music = $2 WHERE id = $1", row_id, row["music"])
+    made = (await editor.get(READ, id=created["video"]["id"]))["video"]
+    assert made["notes"] == undisturbed["notes"]
+    films = [await fetch(studio, one["film"]["url"]) for one in (undisturbed, made)]
+    assert digest(films[0]) == digest(films[1])
 
 
 async def test_clip_that_is_too_short_for_a_shot_is_left_out_and_told(

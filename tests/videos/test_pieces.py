@@ -38,6 +38,7 @@ async def video(resources: Resources, person: Person) -> AsyncIterator[Video]:
         await jobs.insert_job(job_id=made.job_id, user_id=made.user_id, kind="videos.render", queue=QUEUE)
     yield made
     await database.fetch("DELETE FROM jobs WHERE id = $1", made.job_id)
+    await database.fetch("UPDATE videos SET status = 'CANCELLED' WHERE id = $1", made.id)
     await videos.delete_video(made)
 
 

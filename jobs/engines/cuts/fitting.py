@@ -15,6 +15,7 @@ from av.sidedata.sidedata import Type
 from jobs.engines.cuts.plan import Clip
 from jobs.engines.films.planes import Box, Picture
 from jobs.engines.media import check_picture
+from jobs.engines.run import EngineRefused
 
 BLACK = (16, 128, 128)
 FLAGS = "bicubic+accurate_rnd"
@@ -92,6 +93,13 @@ class Chain:
     """Filters, one after the other, for frames of one kind."""
 
     def __init__(self, kind: Kind, filters: Iterable[tuple[str, str]]) -> None:
+        try:
+            self._link(kind, filters)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            told = f"pictures of {kind.pixels} in colours of kind {kind.space} cannot be converted"
+            raise EngineRefused("UNREADABLE", told) from error
+
+    def _link(self, kind: Kind, filters: Iterable[tuple[str, str]]) -> None:
         self._graph = Graph()  # its filters do not keep it
         self._graph.threads = 1
         source = (

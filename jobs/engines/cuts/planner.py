@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from jobs.engines.covers.canvas import Dice
-from jobs.engines.cuts.cues import Cues, Part, check_cues
+from jobs.engines.cuts.cues import Cues, Part, check_cues, list_parts
 from jobs.engines.cuts.dealing import Dealt, choose_speed, deal_clips
 from jobs.engines.cuts.plan import (
     MOST_SHOTS,
@@ -72,6 +72,8 @@ def plan_sections(cues: Cues, clips: Sequence[Clip], screen: Screen, *, seed: in
     """A film with one shot for each section of the song: the first clip for the first section, and so on."""
     _check(cues, clips, screen)
     parts, moves = move_parts(cues, screen.fps)
+    if len(parts) < len(clips):  # two began with the same bar
+        parts, moves = list_parts(cues), ()
     expect(
         len(parts) == len(clips),
         "CLIPS_UNFIT",

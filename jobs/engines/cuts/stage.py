@@ -7,6 +7,7 @@ from jobs.engines.cuts.fitting import BLACK, Fitter
 from jobs.engines.cuts.plan import CutPlan, Shot
 from jobs.engines.cuts.reading import Reader
 from jobs.engines.films.planes import Box, Picture
+from jobs.engines.run import EngineRefused
 
 MOST_OPEN = 3  # clips at once: a decoder of large pictures takes 200 MB
 
@@ -67,11 +68,17 @@ class Stage:
         """A shot's own picture; two shots that meet never share a reader."""
         shot = self._plan.shots[number]
         key = shot.clip, number % 2
-        found, stance = self._open(key).read(self._place(shot, frame))
+        try:
+            return self._read_clip(key, self._place(shot, frame))
+        except EngineRefused as refused:
+            raise EngineRefused(refused.code, f"clip {shot.clip + 1}: {refused.message}") from refused
+
+    def _read_clip(self, key: tuple[int, int], place: int) -> Picture:
+        found, stance = self._open(key).read(place)
         shown, picture = self._pictures.pop(key, (None, None))
         picture = picture or Picture(self._plan.width, self._plan.height)
         if shown is not found:
-            self._fitter.fit(found, self._plan.clips[shot.clip], stance, picture)
+            self._fitter.fit(found, self._plan.clips[key[0]], stance, picture)
         self._pictures[key] = found, picture
         return picture
 

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 from jobs.engines.cuts.dealing import deal_clips
-from jobs.engines.cuts.plan import CutPlan, Shot, Skipped
+from jobs.engines.cuts.plan import Clip, CutPlan, Shot, Skipped
 from jobs.engines.cuts.planner import fill_shots, tell_clips
-from jobs.engines.cuts.reading import measure_clip
+from jobs.engines.cuts.reading import Extent, measure_clip
 from jobs.engines.run import EngineRefused, Report
 
 
@@ -23,13 +24,14 @@ def survey_clips(plan: CutPlan, report: Report) -> Surveyed:
     clips = list(plan.clips)
     firsts: dict[int, Fraction] = {}
     unreadable: list[Skipped] = []
+    measured: dict[Path, Extent | str] = {}  # many clips may be parts of one file
     for number, clip in enumerate(plan.clips):
         report(0, f"reading clip {number + 1} of {len(plan.clips)}")
-        try:
-            extent = measure_clip(clip)
-        except (EngineRefused, OSError) as error:
-            reason = error.message if isinstance(error, EngineRefused) else "its file cannot be opened"
-            unreadable.append(Skipped(number, "UNREADABLE", reason))
+        if clip.path not in measured:
+            measured[clip.path] = _measure(clip)
+        extent = measured[clip.path]
+        if isinstance(extent, str):
+            unreadable.append(Skipped(number, "UNREADABLE", extent))
             clips[number] = replace(clip, duration_seconds=0.0)
         else:
             firsts[number] = extent.first
@@ -41,6 +43,16 @@ def survey_clips(plan: CutPlan, report: Report) -> Surveyed:
     if not plan.may_swap:
         return Surveyed(_fill_again(seen, unreadable), firsts)
     return Surveyed(_deal_again(seen, unreadable), firsts)
+
+
+def _measure(clip: Clip) -> Extent | str:
+    """When there are pictures in its file, or why there are none."""
+    try:
+        return measure_clip(clip)
+    except EngineRefused as refused:
+        return refused.message
+    except OSError:
+        return "its file cannot be opened"
 
 
 def _is_filled(plan: CutPlan, seen: CutPlan, shot: Shot) -> bool:
