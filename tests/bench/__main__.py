@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import analyses, api, cuts, edits, films, jobs, leaks, loss, media, realtime, speech
+from tests.bench import analyses, api, cuts, edits, films, jobs, leaks, loss, media, motion, realtime, speech
 from tests.bench.report import Table, print_table, write_json
 
 Benchmark = Callable[[bool], Awaitable[list[Table]]]
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "films": films.measure,
     "cuts": cuts.measure,
     "edits": edits.measure,
+    "motion": motion.measure,
     "analyses": analyses.measure,
     "speech": speech.measure,
     "api": api.measure,

@@ -22,7 +22,7 @@ import numpy as np
 import jobs.engines.covers
 from jobs.engines.covers import palette
 from jobs.engines.films import FilmPlan, draw_frame, make_film
-from jobs.engines.films.coders import CRF, PRESET, USUAL, Coding
+from jobs.engines.films.coders import CRF, PRESET, USUAL, Coding, Content
 from jobs.engines.films.drift import MOST_ZOOM, TURN_SECONDS
 from jobs.engines.films.encoding import encode_pictures
 from jobs.engines.films.planes import Box, Picture
@@ -36,7 +36,7 @@ SECONDS, QUICK_SECONDS = 20.0, 10.0
 LONG_SECONDS, QUICK_LONG_SECONDS = 600.0, 60.0
 REPEATS = 3
 STYLE = 7
-DRAWN = Coding(is_drawn=True)
+DRAWN = Coding(content=Content.DRAWN)
 PEERS = {
     "ffmpeg": "ffmpeg and libass",
     "zoompan": "libavfilter's zoompan and x264, no words",

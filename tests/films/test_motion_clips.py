@@ -1,6 +1,7 @@
 """Clips of our own making: whole, repeatable, in the style's colours, and moving with the song."""
 
 import hashlib
+import multiprocessing
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from jobs.engines import run
 from jobs.engines.covers import palette
 from jobs.engines.covers.palette import read_oklch
-from jobs.engines.motion import MOTIFS, SCENES, MadeClip, MotionPlan, choose_scene, draw_frames, make_clip
+from jobs.engines.films.encoding import encode_pictures
+from jobs.engines.motion import MOTIFS, SCENES, MadeClip, MotionPlan, Take, choose_scene, draw_frames, make_clip
 from jobs.engines.motion.scenes import CALM, HIGH, STEADY
 from jobs.engines.run import EngineRefused
 from tests.films.motion_songs import BEAT_SECONDS, make_motion_plan
@@ -42,6 +44,37 @@ def test_same_plan_gives_the_same_bytes(scene: str, tmp_path: Path) -> None:
         (folder := tmp_path / str(number)).mkdir()
         digests.add(hashlib.sha256(render(plan, folder).path.read_bytes()).hexdigest())
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("scene", ["maze", "ridges"])
+def test_same_bytes_by_one_process_or_by_two(scene: str, tmp_path: Path) -> None:
+    plan = make_motion_plan(*SMALL, 16.0, fps=24, scene=scene)
+    digests = set()
+    for processes in (1, 2):
+        (folder := tmp_path / str(processes)).mkdir()
+        made = make_clip(plan, folder, lambda _fraction, _stage: None, processes)
+        digests.add(hashlib.sha256(made.path.read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_frame_looks_the_same_whatever_was_drawn_before() -> None:
+    plan = make_motion_plan(*SMALL, 8.0, scene="maze")
+    later, earlier = (draw_frames(plan, wanted) for wanted in ((200, 40), (40, 200)))
+    assert [frame.tobytes() for frame in later] == [frame.tobytes() for frame in reversed(earlier)]
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_clip_is_nearer_to_what_was_drawn_than_a_film_is(scene: str, tmp_path: Path) -> None:
+    plan = make_motion_plan(640, 360, 1.0, scene=scene)
+    frames = range(plan.frame_count)
+    drawn = [picture.planes[0].astype(float) for picture in Take(plan).draw(frames)]
+    encode_pictures(film := tmp_path / "usual.mp4", Take(plan).draw(frames), plan.fps)
+    errors = []
+    for path in (film, render(plan, tmp_path).path):
+        with av.open(str(path)) as container:
+            shown = [frame.to_ndarray()[: plan.height] for frame in container.decode(video=0)]
+        errors.append(np.mean([np.square(one - other).mean() for one, other in zip(drawn, shown, strict=True)]))
+    assert errors[1] < errors[0]
 
 
 def test_other_seed_or_repeat_is_another_picture() -> None:
@@ -187,3 +220,12 @@ def test_progress_goes_up_and_names_the_scene(tmp_path: Path) -> None:
 def test_song_without_beats_or_levels_is_shown_too(tmp_path: Path) -> None:
     made = render(make_motion_plan(*SMALL, 1.0, levels=(), beats_seconds=(), downbeats_seconds=()), tmp_path)
     assert made.frame_count == 30
+
+
+def test_clip_is_whole_when_its_processes_end_while_progress_is_told(tmp_path: Path) -> None:
+    def wait_for_processes(_fraction: float, _stage: str) -> None:
+        for process in multiprocessing.active_children():
+            process.join()
+
+    made = make_clip(make_motion_plan(*SMALL, 0.3), tmp_path, wait_for_processes)
+    assert len(read_frames(made.path)) == made.frame_count

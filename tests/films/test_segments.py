@@ -21,7 +21,7 @@ from av.video.reformatter import Colorspace
 from PIL import Image
 
 from jobs.engines import run
-from jobs.engines.films import Coding, FilmPlan, draw_frame, make_film
+from jobs.engines.films import Coding, Content, FilmPlan, draw_frame, make_film
 from jobs.engines.films.planes import Box, Picture
 from jobs.engines.films.scene import build_scene
 from jobs.engines.films.segments import PREVIEW_SECONDS, Reel, render_segments
@@ -118,7 +118,7 @@ def test_segments_that_were_encoded_otherwise_are_made_again(song: Path, tmp_pat
     (alone := tmp_path / "alone").mkdir()
     (after := tmp_path / "after").mkdir()
     reel = Reel(Shades(), 287, 25, song, film="one")
-    render_segments(replace(reel, coding=Coding(is_drawn=True)), after, _hear_nothing)
+    render_segments(replace(reel, coding=Coding(content=Content.DRAWN)), after, _hear_nothing)
     for folder in (after, alone):
         (folder / "film.mp4").unlink(missing_ok=True)
         render_segments(reel, folder, _hear_nothing)

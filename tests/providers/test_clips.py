@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import pytest
 
+from jobs.engines import run
 from jobs.engines.motion import MadeClip, make_clip
 from jobs.engines.probe import Probe, probe_media
 from jobs.engines.run import EngineRefused
@@ -30,6 +31,7 @@ from tests.fakes.vendor import Plan, make_mp4, make_wav
 from tests.films.motion_songs import make_motion_plan
 from tests.providers.test_chain import World, ignore, world  # noqa: F401 - a fixture
 
+LIMITS = run.Limits(memory_bytes=2 << 30, cpu_seconds=60, file_bytes=1 << 30)
 WISH = ClipWish("foxes in the snow", 8.0, "PORTRAIT", seed=5)
 
 
@@ -147,7 +149,9 @@ def clip_members(world: World, folder: Path) -> list[Member[tuple[str, Path]]]: 
         return recording.provider, recording.path
 
     def draw() -> tuple[str, Path]:
-        made: MadeClip = make_clip(make_motion_plan(320, 240, 0.3), folder, ignore)
+        made: MadeClip = run.run_engine(
+            make_clip, make_motion_plan(320, 240, 0.3), folder, report=ignore, limits=LIMITS
+        )
         return made.scene, made.path
 
     remote = [

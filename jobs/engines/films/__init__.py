@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from jobs.engines.films.coders import CODERS, Coding
+from jobs.engines.films.coders import CODERS, Coding, Content
 from jobs.engines.films.plan import SIZES, FilmPlan
 from jobs.engines.films.planes import Picture
 from jobs.engines.films.scene import Scene, Screen, build_scene
@@ -15,7 +15,7 @@ from jobs.engines.films.segments import PROCESSES, Reel, render_segments
 from jobs.engines.films.themes import THEMES
 from jobs.engines.run import Report
 
-__all__ = ["CODERS", "SIZES", "THEMES", "Coding", "FilmPlan", "MadeFilm", "draw_frame", "make_film"]
+__all__ = ["CODERS", "SIZES", "THEMES", "Coding", "Content", "FilmPlan", "MadeFilm", "draw_frame", "make_film"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def make_film(plan: FilmPlan, folder: Path, report: Report, processes: int = PRO
     """Render the plan as an MP4 in this folder; what else lies there, and how it goes on, `segments` says."""
     report(0, "setting the words")
     scene = build_scene(plan)
-    coding = replace(plan.coding, is_drawn=True)
+    coding = replace(plan.coding, content=Content.DRAWN)
     reel = Reel(partial(_draw, scene), plan.frame_count, plan.fps, plan.audio, scene.poster_frame, coding, plan.digest)
     path = render_segments(reel, folder, report, processes)
     return MadeFilm(path, plan.frame_count, plan.frame_count / plan.fps, scene.unwritten_lines, scene.is_title_written)

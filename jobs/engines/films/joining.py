@@ -22,6 +22,7 @@ AUDIO_BITS_PER_SECOND = 192_000
 STREAM_STARTS_SECONDS = 1  # of an MPEG transport stream's clock, which knows nothing before 0
 _BLOCK_SAMPLES = 1 << 14
 _Packet: TypeAlias = "Packet[Any]"
+_Track: TypeAlias = tuple[Stream, Iterator[_Packet]]
 
 _FILM = {"movflags": "+faststart", "fflags": "+bitexact"}
 # Each file counts its packets from 0, and says so.
@@ -42,17 +43,20 @@ def write_sound(path: Path, audio: Path, end: Fraction) -> None:
     encoded.unlink()
 
 
-def join_film(path: Path, segments: Sequence[tuple[Path, Fraction]], sound: Path) -> None:
-    """Segments, each with the time that it begins at, and the sound, in one MP4 whose index stands first."""
+def join_film(path: Path, segments: Sequence[tuple[Path, Fraction]], sound: Path | None) -> None:
+    """Segments, each with the time that it begins at, and the sound if any, in one MP4 whose index stands first."""
     with ExitStack() as stack:
         film = stack.enter_context(av.open(str(path), "w", format="mp4", container_options=_FILM))
-        song = stack.enter_context(av.open(str(sound)))
         with av.open(str(segments[0][0])) as first:
             video = _add_pictures(film, first)
             video.codec_context.codec_tag = first.streams.video[0].codec_context.codec_tag
             lead = bytes(first.streams.video[0].codec_context.extradata or b"")
         pictures = itertools.chain.from_iterable(_read_segment(each, begin, lead) for each, begin in segments)
-        _mux(film, video, pictures, _add_sound(film, song), _read_packets(song, song.streams.audio[0]))
+        tracks: list[_Track] = [(video, pictures)]
+        if sound is not None:
+            song = stack.enter_context(av.open(str(sound)))
+            tracks.append((_add_sound(film, song), _read_packets(song, song.streams.audio[0])))
+        _mux(film, tracks)
 
 
 def write_stream(path: Path, segment: Path, begin: Fraction, end: Fraction, sound: Path) -> None:
@@ -65,7 +69,7 @@ def write_stream(path: Path, segment: Path, begin: Fraction, end: Fraction, soun
             lead = bytes(container.streams.video[0].codec_context.extradata or b"")
         pictures = _read_segment(segment, begin, lead)
         sounds = _read_stretch(song, begin, end)
-        _mux(part, video, pictures, _add_sound(part, song), sounds, Fraction(STREAM_STARTS_SECONDS))
+        _mux(part, [(video, pictures), (_add_sound(part, song), sounds)], Fraction(STREAM_STARTS_SECONDS))
 
 
 def is_whole(path: Path, film: str, frame_count: int, fps: int, *, is_variable_rate: bool) -> bool:
@@ -102,25 +106,19 @@ def _add_pictures(container: OutputContainer, segment: InputContainer) -> VideoS
     return container.add_stream_from_template(segment.streams.video[0], opaque=True)
 
 
-def _mux(
-    container: OutputContainer,
-    video: Stream,
-    pictures: Iterator[_Packet],
-    sound: Stream,
-    sounds: Iterator[_Packet],
-    later: Fraction = Fraction(0),
-) -> None:
-    """Both in the order of time, as much later as said."""
-    for _, is_sound, _, packet in heapq.merge(_with_times(pictures, 0), _with_times(sounds, 1)):
+def _mux(container: OutputContainer, tracks: Sequence[_Track], later: Fraction = Fraction(0)) -> None:
+    """All in the order of time, as much later as said."""
+    timed = (_with_times(packets, number) for number, (_, packets) in enumerate(tracks))
+    for _, number, _, packet in heapq.merge(*timed):
         _shift(packet, later)
-        packet.stream = sound if is_sound else video
+        packet.stream = tracks[number][0]
         container.mux(packet)
 
 
-def _with_times(packets: Iterator[_Packet], kind: int) -> Iterator[tuple[Fraction, int, int, _Packet]]:
+def _with_times(packets: Iterator[_Packet], track: int) -> Iterator[tuple[Fraction, int, int, _Packet]]:
     """Packets with what they are put in order by."""
     for number, packet in enumerate(packets):
-        yield (packet.dts or 0) * Fraction(packet.time_base), kind, number, packet
+        yield (packet.dts or 0) * Fraction(packet.time_base), track, number, packet
 
 
 def _read_packets(container: InputContainer, stream: Stream) -> Iterator[_Packet]:

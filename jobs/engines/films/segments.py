@@ -55,7 +55,7 @@ class Reel:
     draw: Draw
     frame_count: int
     fps: int
-    audio: Path
+    audio: Path | None  # none: a silent film, which is no stream either
     poster_frame: int = 0
     coding: Coding = USUAL
     film: str = ""  # tells its segments from those of another film that may lie in the folder
@@ -85,13 +85,14 @@ def render_segments(reel: Reel, folder: Path, report: Report, processes: int = P
     check_codec(reel.coding.codec)
     segments = _list_segments(reel, folder)
     sound = folder / "sound.m4a"
-    _keep(sound, lambda path: write_sound(path, reel.audio, Fraction(reel.frame_count, reel.fps)))
+    if reel.audio is not None:
+        _keep(sound, partial(write_sound, audio=reel.audio, end=Fraction(reel.frame_count, reel.fps)))
     drawn = _drop_torn(reel, segments)
     _encode(_Work(reel, segments, sound, folder / "preview.jpg"), drawn, report, processes)
     report(JOINING, "joining")
     _keep(folder / "poster.jpg", lambda path: _write_poster(path, reel))
     parts = [(segment.path, Fraction(segment.frames.start, reel.fps)) for segment in segments]
-    return _keep(folder / "film.mp4", lambda path: join_film(path, parts, sound))
+    return _keep(folder / "film.mp4", lambda path: join_film(path, parts, sound if reel.audio else None))
 
 
 def _list_segments(reel: Reel, folder: Path) -> list[Segment]:
@@ -208,7 +209,7 @@ def _make_segment(work: _Work, segment: Segment) -> None:
         _keep(
             segment.path, lambda path: encode_pictures(path, _draw(work, frames), fps, work.reel.coding, work.reel.mark)
         )
-    if work.reel.coding.is_streamed and not segment.stream.exists():
+    if work.reel.audio and work.reel.coding.is_streamed and not segment.stream.exists():
         begin, end = Fraction(frames.start, fps), Fraction(frames.stop, fps)
         _keep(segment.stream, lambda path: write_stream(path, segment.path, begin, end, work.sound))
 

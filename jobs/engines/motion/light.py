@@ -1,10 +1,14 @@
 """Light as the scenes draw it: coloured glows that add up, and the camera that turns them into a picture."""
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 
+import av
 import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
-from PIL import Image
 
 from jobs.engines.covers.palette import Palette
 from jobs.engines.films.planes import Picture, Plane
@@ -16,7 +20,7 @@ Colour = NDArray[np.float32]  # the three of one place
 
 BLOOM_STEP, BLOOM_SHARE = 8, 0.45
 VIGNETTE = 0.42
-GRAIN_TILES = 5
+BAND_ROWS = 36
 _TO_YUV = np.array(
     [[0.2126, 0.7152, 0.0722], [-0.114572, -0.385428, 0.5], [0.5, -0.454153, -0.045847]], np.float32
 ) * np.array([[219], [224], [224]], np.float32)
@@ -57,7 +61,24 @@ class Stage:
         self.right, self.bottom = self.width / 2 / unit, self.height / 2 / unit
         self.x: Field = ((np.arange(self.width, dtype=np.float32) + 0.5) / unit - self.right)[None, :]
         self.y: Field = ((np.arange(self.height, dtype=np.float32) + 0.5) / unit - self.bottom)[:, None]
+        self.rows = slice(0, self.height)
         self.lights = Lights.of(plan.palette)
+
+    def draw_by_bands(self, draw: Callable[["Stage"], Light]) -> Light:
+        """What is drawn of some rows at a time, so that all that is computed on the way stays near the processor."""
+        light = np.empty((3, self.height, self.width), np.float32)
+        for band in self._bands:
+            light[:, band.rows] = draw(band)
+        return light
+
+    @cached_property
+    def _bands(self) -> list["Stage"]:
+        return [self._cut(slice(top, min(top + BAND_ROWS, self.height))) for top in range(0, self.height, BAND_ROWS)]
+
+    def _cut(self, rows: slice) -> "Stage":
+        band = copy(self)
+        band.y, band.rows, band.height = self.y[rows], rows, rows.stop - rows.start
+        return band
 
     @property
     def reach(self) -> float:
@@ -77,14 +98,24 @@ class Stage:
         return np.zeros((3, self.height, self.width), np.float32)
 
 
+def shine(*glows: tuple[Field, Colour]) -> Light:
+    """Glows together, each in its colour as strongly as its field says."""
+    fields = np.stack([field for field, _ in glows])
+    colours = np.stack([colour for _, colour in glows], 1)
+    return np.asarray((colours @ fields.reshape(len(glows), -1)).reshape(3, *fields.shape[1:]), np.float32)
+
+
 def add_glow(light: Light, glow: Field, colour: Colour) -> None:
-    """Shine in this colour as strongly as the field says."""
+    """Shine in this colour too."""
     for number, share in enumerate(colour):
         light[number] += glow * share
 
 
 class Camera:
-    """Exposes light: bloom, vignette, a film's curve, grain against bands, and the planes of a picture."""
+    """Exposes light: bloom, vignette, a film's curve, and the planes of a picture, whose pixels swscale makes.
+
+    There is no grain: no encoder of ours keeps one level of it, and each takes longer over it.
+    """
 
     def __init__(self, plan: MotionPlan, stage: Stage) -> None:
         self._picture = Picture(plan.width, plan.height)
@@ -92,27 +123,21 @@ class Camera:
         radius = stage.radius() / stage.reach
         self._vignette: Field = np.asarray(1 - VIGNETTE * radius**2.2, np.float32)
         self._bloom = _Bloom(stage.width, stage.height)
-        self._planes = stage.dark()
-        self._small = np.empty(self._planes.shape, np.uint8)
-        noise = np.random.Generator(np.random.PCG64(plan.seed % 2**63))
-        shape = plan.height, plan.width
-        levels = np.array([255, 0, 0, 1], np.uint8)  # one down, twice nothing, one up: as an eight-bit number wraps
-        self._grain = [levels[noise.integers(0, 4, shape, np.uint8)] for _ in range(GRAIN_TILES)]
+        self._small = np.empty((3, stage.height, stage.width), np.uint8)
+        self._scaler = VideoReformatter()
 
-    def expose(self, light: Light, gain: float, frame: int) -> Picture:
+    def expose(self, light: Light, gain: float) -> Picture:
         """The picture, whose memory is used again for the next; the light is used up."""
         self._bloom.add_to(light)
-        light *= self._vignette
-        light *= np.float32(gain)
-        light += self._ground
-        planes = self._planes
-        np.matmul(_TO_YUV, self._develop(light).reshape(3, -1), out=planes.reshape(3, -1))
-        planes += _OFFSETS
-        np.copyto(self._small, planes, casting="unsafe")
-        full, *colours = self._picture.planes
-        np.add(_enlarge(self._small[0], full.shape), self._grain[frame % GRAIN_TILES], out=full)
-        for small, colour in zip(self._small[1:], colours, strict=True):
-            colour[:] = _enlarge(small, colour.shape)
+        for top in range(0, light.shape[1], BAND_ROWS):
+            rows = slice(top, top + BAND_ROWS)
+            band = light[:, rows] * (self._vignette[rows] * np.float32(gain))
+            band += self._ground
+            planes = (_TO_YUV @ self._develop(band).reshape(3, -1)).reshape(band.shape)
+            planes += _OFFSETS
+            np.copyto(self._small[:, rows], planes, casting="unsafe")
+        for small, large in zip(self._small, self._picture.planes, strict=True):
+            self._enlarge(small, large)
         return self._picture
 
     @staticmethod
@@ -123,12 +148,15 @@ class Camera:
         np.negative(light, out=light)
         return np.sqrt(light, out=light)
 
-
-def _enlarge(plane: Plane, shape: tuple[int, ...]) -> Plane:
-    if plane.shape == shape:
-        return plane
-    height, width = shape
-    return np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC))
+    def _enlarge(self, small: Plane, large: Plane) -> None:
+        """One plane after the other, since colours often have their size already."""
+        if small.shape == large.shape:
+            large[:] = small
+            return
+        height, width = large.shape
+        frame = av.VideoFrame.from_ndarray(small, "gray")
+        plane = self._scaler.reformat(frame, width, height, interpolation=Interpolation.BICUBIC).planes[0]
+        large[:] = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[:height, :width]
 
 
 class _Bloom:
@@ -136,20 +164,24 @@ class _Bloom:
 
     def __init__(self, width: int, height: int) -> None:
         self._rows, self._columns = height // BLOOM_STEP, width // BLOOM_STEP
-        self._widen = _interpolate(self._columns, width).T.copy()
-        self._heighten = _interpolate(self._rows, height) * np.float32(BLOOM_SHARE)
+        self._widen = _interpolate(self._columns, width).T * np.float32(BLOOM_SHARE)
 
     def add_to(self, light: Light) -> None:
         """Let it bloom."""
-        rows, columns = self._rows * BLOOM_STEP, self._columns * BLOOM_STEP
-        banded = light[:, :rows, :columns].reshape(3, self._rows, BLOOM_STEP, columns)
-        flat = banded[:, :, 0] + banded[:, :, 1]
-        for row in range(2, BLOOM_STEP):
-            flat += banded[:, :, row]
-        small = flat.reshape(3, self._rows, self._columns, BLOOM_STEP) @ np.full(BLOOM_STEP, BLOOM_STEP**-2, np.float32)
+        rows, columns = self._rows, self._columns
+        framed = light[:, : rows * BLOOM_STEP, : columns * BLOOM_STEP]
+        flat = np.add.reduce(framed.reshape(3, rows, BLOOM_STEP, columns * BLOOM_STEP), axis=2)
+        small = flat.reshape(3, rows, columns, BLOOM_STEP) @ np.full(BLOOM_STEP, BLOOM_STEP**-2, np.float32)
         for axis in (1, 2):
             small = _soften(_soften(small, axis), axis)
-        light += self._heighten @ (small @ self._widen)
+        wide = small @ self._widen
+        half = BLOOM_STEP // 2
+        light[:, :half] += wide[:, :1]
+        light[:, rows * BLOOM_STEP - half :] += wide[:, -1:]
+        upper, steps = wide[:, :-1], np.diff(wide, axis=1)
+        for place in range(BLOOM_STEP):  # of a row between the middles of two small ones
+            between = light[:, half + place : (rows - 1) * BLOOM_STEP + half : BLOOM_STEP]
+            between += upper + steps * np.float32((place + 0.5) / BLOOM_STEP)
 
 
 def _interpolate(count: int, size: int) -> Field:

@@ -1,5 +1,6 @@
 """What a clip is made from: its shape, its colours, the stretch of the song that it shows, and its seeds."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 
@@ -37,6 +38,11 @@ class MotionPlan:
     def frame_count(self) -> int:
         """How many frames the clip has."""
         return max(1, round(self.duration_seconds * self.fps))
+
+    @property
+    def digest(self) -> str:
+        """Names its pictures."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
 
 
 def check_plan(plan: MotionPlan, scenes: tuple[str, ...], motifs: tuple[str, ...]) -> None:

@@ -52,7 +52,7 @@ class Scene(Protocol):
     """Something to see."""
 
     def draw(self, moment: Moment) -> NDArray[np.float32]:
-        """The light of one frame; frames are asked for in their order."""
+        """The light of one frame, whatever was drawn before."""
 
 
 def choose_scene(plan: MotionPlan) -> str:

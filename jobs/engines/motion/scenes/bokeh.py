@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.engines.motion.light import Field, add_glow
+from jobs.engines.motion.light import Field, Light, Stage, shine
 from jobs.engines.motion.pulse import Moment
 from jobs.engines.motion.scenes.setting import Setting
 
@@ -28,12 +28,11 @@ class Bokeh:
         angle = stage.angle(*self._source) / np.float32(np.pi)  # downwards: from 0 to 1
         self._beam = (angle * TABLE).astype(np.intp).clip(0, TABLE - 1)
         self._fall: Field = np.exp(-stage.radius(*self._source) * np.float32(0.55))
-        self._grounds = stage.radius(-self._source[0], stage.bottom)
+        self._ground: Field = np.exp(stage.radius(-self._source[0], stage.bottom) * np.float32(-1.3))
         self._rise = 0.035 + 0.05 * setting.energy
         self._phases = scatter.uniform(0, 6.28, 7)
 
     def draw(self, moment: Moment) -> NDArray[np.float32]:
-        light = self._stage.dark()
         rates = (7, 11, 17, 29, 43, 71, 97)
         place = np.linspace(0, 1, TABLE)
         waves = sum(
@@ -41,13 +40,22 @@ class Bokeh:
             for number, (rate, phase) in enumerate(zip(rates, self._phases, strict=True))
         )
         beams = (np.clip(np.asarray(waves) * 0.42 + 0.1, 0, 1) ** 1.4).astype(np.float32)
-        strength = np.float32(0.16 + 0.16 * moment.level + 0.4 * moment.bar)
-        add_glow(light, beams[self._beam] * self._fall * strength, self._lights.tones[2] * 1.5)
-        add_glow(light, self._fall * self._fall * np.float32(0.16 + 0.16 * moment.beat), self._lights.accent)
-        add_glow(light, np.exp(-self._grounds * np.float32(1.3)) * np.float32(0.35), self._lights.tones[1] * 1.6)
+        light = self._stage.draw_by_bands(lambda band: self._draw_band(band, beams, moment))
         for number in range(DISCS):
             self._draw_disc(light, number, moment)
         return light
+
+    def _draw_band(self, stage: Stage, beams: NDArray[np.float32], moment: Moment) -> Light:
+        rows, lights = stage.rows, self._lights
+        fall = self._fall[rows]
+        return shine(
+            (
+                np.take(beams, self._beam[rows], mode="clip") * fall,
+                lights.tones[2] * np.float32(1.5 * (0.16 + 0.16 * moment.level + 0.4 * moment.bar)),
+            ),
+            (fall * fall, lights.accent * np.float32(0.16 + 0.16 * moment.beat)),
+            (self._ground[rows], lights.tones[1] * np.float32(0.35 * 1.6)),
+        )
 
     def _draw_disc(self, light: NDArray[np.float32], number: int, moment: Moment) -> None:
         stage, size = self._stage, float(self._sizes[number])

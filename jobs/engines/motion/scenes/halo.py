@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.engines.motion.light import Field, add_glow
+from jobs.engines.motion.light import Field, Light, Stage, shine
 from jobs.engines.motion.pulse import Moment
 from jobs.engines.motion.scenes.setting import Setting
 
 FILL = 0.62  # of a bar's place that it takes
+LEAVING_SECONDS = 1.5  # that a ring is seen
 
 
 class Halo:
@@ -32,31 +33,37 @@ class Halo:
         self._rates = setting.scatter().uniform(0.6, 2.2, self._count // 2)
         self._energy = setting.energy
         self._sweep = own.pick((-1, 1))
-        self._angle = stage.angle()
+        self._waves = np.stack([np.sin(2 * stage.angle()), np.cos(2 * stage.angle())])
 
     def draw(self, moment: Moment) -> NDArray[np.float32]:
-        stage, lights = self._stage, self._lights
-        light = stage.dark()
+        lengths = self._measure(moment).astype(np.float32)
+        return self._stage.draw_by_bands(lambda band: self._draw_band(band, lengths, moment))
+
+    def _draw_band(self, stage: Stage, lengths: NDArray[np.float32], moment: Moment) -> Light:
+        lights, radius = self._lights, self._radius[stage.rows]
         base = self._base * (1 + 0.06 * moment.beat + 0.05 * moment.bar)
-        outside = self._radius - np.float32(base + 0.035)
-        lengths = self._measure(moment)
-        length = lengths.astype(np.float32)[self._bar]
-        bar = self._is_bar * np.clip((length - outside) / np.float32(stage.pixel), 0, 1)
-        bar *= np.clip(outside / np.float32(stage.pixel), 0, 1)
-        share = np.clip(outside / np.float32(0.42), 0, 1)
-        add_glow(light, bar * (1 - share), lights.tones[2] * 1.5)
-        add_glow(light, bar * share * np.float32(1.2), lights.tones[3])
-        add_glow(light, bar * np.float32(0.10 + 0.7 * moment.beat), lights.accent)
-        rim = np.float32(base) - self._radius
-        fire = np.exp(-np.abs(rim) * np.where(rim > 0, np.float32(16), np.float32(5.5)))
-        sway = np.float32(0.75) + np.float32(0.35) * np.sin(
-            2 * self._angle + np.float32(self._sweep * 1.1 * moment.travel)
-        )
-        add_glow(light, fire * sway * np.float32(0.55 + 0.5 * moment.level + 0.7 * moment.beat), lights.accent)
-        edge = np.exp(-np.square(rim / np.float32(0.008)))
-        add_glow(light, edge * np.float32(1.4), lights.tones[4])
-        self._draw_leaving(light, moment)
-        return light
+        outside = radius - np.float32(base + 0.035)
+        within = np.minimum(np.take(lengths, self._bar[stage.rows], mode="clip") - outside, outside)
+        bar = self._is_bar[stage.rows] * np.clip(within / np.float32(stage.pixel), 0, 1)
+        far = bar * np.clip(outside / np.float32(0.42), 0, 1)
+        rim = np.float32(base) - radius
+        fire = np.exp(-np.maximum(rim * np.float32(16), rim * np.float32(-5.5)))
+        turn = self._sweep * 1.1 * moment.travel
+        wave = self._waves[:, stage.rows]
+        sway = np.float32(0.75) + wave[0] * np.float32(0.35 * np.cos(turn)) + wave[1] * np.float32(0.35 * np.sin(turn))
+        glows = [
+            (bar - far, lights.tones[2] * np.float32(1.5)),
+            (far, lights.tones[3] * np.float32(1.2)),
+            (bar, lights.accent * np.float32(0.10 + 0.7 * moment.beat)),
+            (fire * sway, lights.accent * np.float32(0.55 + 0.5 * moment.level + 0.7 * moment.beat)),
+            (np.exp(-np.square(rim / np.float32(0.008))), lights.tones[4] * np.float32(1.4)),
+        ]
+        age = moment.beat_age_seconds
+        if age <= LEAVING_SECONDS:
+            place = (radius - np.float32(self._base + 1.9 * age)) / np.float32(0.012 + 0.03 * age)
+            strength = np.float32(1.44 * np.exp(-2.4 * age) * (0.7 + moment.bar))
+            glows.append((np.exp(-np.square(place)), lights.tones[2] * strength))
+        return shine(*glows)
 
     def _measure(self, moment: Moment) -> NDArray[np.float64]:
         """How long each bar is now: low ones below, lively by loudness."""
@@ -68,11 +75,3 @@ class Halo:
         high = order * (0.25 + 0.35 * moment.bar)
         liveliness = 0.10 + (0.35 + 0.4 * self._energy) * moment.level
         return np.asarray(0.03 + liveliness * (0.75 * wave + 0.25 * hum) * (0.6 + low + high) + 0.12 * low)
-
-    def _draw_leaving(self, light: NDArray[np.float32], moment: Moment) -> None:
-        age = moment.beat_age_seconds
-        if age > 1.5:
-            return
-        place = (self._radius - np.float32(self._base + 1.9 * age)) / np.float32(0.012 + 0.03 * age)
-        ring = np.exp(-np.square(place)) * np.float32(0.8 * np.exp(-2.4 * age) * (0.7 + moment.bar))
-        add_glow(light, ring, self._lights.tones[2] * 1.8)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.engines.motion.light import Field, add_glow
+from jobs.engines.motion.light import Field, Light, Stage, shine
 from jobs.engines.motion.pulse import Moment
 from jobs.engines.motion.scenes.setting import Setting
 
@@ -17,7 +17,7 @@ class Maze:
         stage = self._stage = setting.stage
         self._lights = setting.lights
         theme, own = setting.theme, setting.own
-        self._scatter = setting.scatter()
+        scatter = setting.scatter()
         side = theme.between(0.26, 0.40)
         lean = theme.pick((0.0, np.pi / 4, np.pi / 6)) + 0.0
         across = (stage.x * np.cos(lean) + stage.y * np.sin(lean)) / side + own.between(0, 1) + 40
@@ -28,44 +28,55 @@ class Maze:
         self._tile = row * (column.max() + 1) + column
         self._parity = np.where((row + column) % 2 == 0, np.float32(1), np.float32(-1))
         count = int(self._tile.max()) + 1
-        self._turned = self._scatter.random(count) < 0.5
-        self._tint = self._scatter.random(count).astype(np.float32)[self._tile]
+        self._first = scatter.random(count) < 0.5
+        self._tint = scatter.random(count).astype(np.float32)[self._tile]
         self._radius = stage.radius(own.between(-0.3, 0.3), own.between(-0.2, 0.2))
         self._line_pixels = 0.5 * side / stage.pixel
-        self._bars = 0
-        self._lay()
+        self._seed = own.whole(0, 2**48)
+        self._lay(0)
 
-    def _lay(self) -> None:
-        """The arcs of all tiles: how near each place is to one, and how far along it."""
+    def _lay(self, bars: int) -> None:
+        """The arcs of all tiles after so many bars: how near each place is to one, and how far along it."""
+        self._bars, turned = bars, self._turn(bars)
         u, v = self._inside
-        u = np.where(self._turned[self._tile], 1 - u, u)
+        u = np.where(turned, 1 - u, u)
         is_first = u + v < 1
         u, v = np.where(is_first, u, 1 - u), np.where(is_first, v, 1 - v)
         distance = np.abs(np.sqrt(u * u + v * v) - np.float32(0.5))
         along = np.arctan2(v, u) * np.float32(2 / np.pi)
-        sign = self._parity * np.where(self._turned[self._tile], np.float32(-1), np.float32(1))
+        sign = self._parity * np.where(turned, np.float32(-1), np.float32(1))
         self._along: Field = np.asarray(along * sign, np.float32)
         width = 0.085
         self._line: Field = np.clip((np.float32(width) - distance) * np.float32(2 * self._line_pixels), 0, 1)
         self._glow: Field = np.exp(-np.square(distance / np.float32(0.17)))
 
+    def _turn(self, bars: int) -> NDArray[np.bool_]:
+        """Which places lie on a tile that is turned by then."""
+        chance = np.random.Generator(np.random.PCG64(self._seed))
+        turned = self._first.copy()
+        for _ in range(bars):
+            turned ^= chance.random(len(turned)) < TURNED_SHARE
+        return np.asarray(turned[self._tile])
+
     def draw(self, moment: Moment) -> NDArray[np.float32]:
-        while self._bars < moment.bars:
-            self._turned ^= self._scatter.random(len(self._turned)) < TURNED_SHARE
-            self._bars += 1
-            if self._bars == moment.bars:
-                self._lay()
-        lights = self._lights
-        place = self._along - np.float32(0.9 * moment.travel)
+        if moment.bars != self._bars:
+            self._lay(moment.bars)
+        return self._stage.draw_by_bands(lambda band: self._draw_band(band, moment))
+
+    def _draw_band(self, stage: Stage, moment: Moment) -> Light:
+        rows, lights, age = stage.rows, self._lights, moment.beat_age_seconds
+        place = self._along[rows] - np.float32(0.9 * moment.travel)
         place -= np.floor(place)
         comet = np.square(np.square(place))
-        ring = (self._radius - np.float32(2.6 * moment.beat_age_seconds)) / np.float32(0.30)
-        wave = np.exp(-np.square(ring)) * np.float32(np.exp(-1.6 * moment.beat_age_seconds) * (0.8 + 0.8 * moment.bar))
+        ring = (self._radius[rows] - np.float32(2.6 * age)) / np.float32(0.30)
+        wave = np.exp(-np.square(ring)) * np.float32(np.exp(-1.6 * age) * (0.8 + 0.8 * moment.bar))
+        line, tint = self._line[rows], self._tint[rows]
         rest = np.float32(0.10 + 0.10 * moment.level)
-        light = self._stage.dark()
-        lit = self._line * (rest + comet * np.float32(0.7 + 0.5 * moment.level) + wave)
-        add_glow(light, lit * self._tint, lights.accent * 1.5)
-        add_glow(light, lit * (1 - self._tint), lights.tones[2] * 2.0)
-        add_glow(light, self._line * comet * comet * np.float32(0.8 + 0.8 * moment.beat), lights.tones[3])
-        add_glow(light, self._glow * (np.float32(0.06) + np.float32(0.5) * wave), lights.tones[1] * 1.5)
-        return light
+        lit = line * (rest + comet * np.float32(0.7 + 0.5 * moment.level) + wave)
+        tinted = lit * tint
+        return shine(
+            (tinted, lights.accent * np.float32(1.5)),
+            (lit - tinted, lights.tones[2] * np.float32(2.0)),
+            (line * comet * comet, lights.tones[3] * np.float32(0.8 + 0.8 * moment.beat)),
+            (self._glow[rows] * (np.float32(0.06) + np.float32(0.5) * wave), lights.tones[1] * np.float32(1.5)),
+        )

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.engines.motion.light import Field, add_glow
+from jobs.engines.motion.light import Field, Light, Stage, shine
 from jobs.engines.motion.pulse import Moment
 from jobs.engines.motion.scenes.setting import Setting
 
@@ -23,7 +23,9 @@ class Silk:
         self._turn = own.between(-0.9, 0.9)
 
     def draw(self, moment: Moment) -> NDArray[np.float32]:
-        stage = self._stage
+        return self._stage.draw_by_bands(lambda band: self._draw_band(band, moment))
+
+    def _draw_band(self, stage: Stage, moment: Moment) -> Light:
         cos, sin = np.float32(np.cos(self._turn)), np.float32(np.sin(self._turn))
         u: Field = (stage.x * cos + stage.y * sin) * np.float32(self._scale * self._stretch)
         v: Field = (stage.y * cos - stage.x * sin) * np.float32(self._scale)
@@ -36,10 +38,10 @@ class Silk:
         sheen = np.exp(np.float32(self._sharpness) * (np.abs(crest) - 1))
         body = np.float32(0.5) + np.float32(0.5) * np.sin(u + v)
         edge = np.exp(np.float32(-60) * np.square(crest))
-        light = stage.dark()
         first, accent, far = self._lights.vivid
-        add_glow(light, 0.5 * body * body * body, self._lights.tones[1])
-        add_glow(light, sheen * body * np.float32(0.9 + 0.5 * moment.beat), first * 1.3)
-        add_glow(light, sheen * np.square(1 - body) * np.float32(1.0 + 0.6 * moment.bar), accent)
-        add_glow(light, edge * body * np.float32(0.22 + 0.6 * moment.pulse), far)
-        return light
+        return shine(
+            (body * body * body, self._lights.tones[1] * np.float32(0.5)),
+            (sheen * body, first * np.float32(1.3 * (0.9 + 0.5 * moment.beat))),
+            (sheen * np.square(1 - body), accent * np.float32(1.0 + 0.6 * moment.bar)),
+            (edge * body, far * np.float32(0.22 + 0.6 * moment.pulse)),
+        )

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.engines.motion.light import Field, Stage, add_glow
+from jobs.engines.motion.light import Field, Light, Stage, shine
 from jobs.engines.motion.pulse import Moment
 from jobs.engines.motion.scenes.setting import Setting
 
 COUNT = 780
 TRAIL = 22  # points of one streak
-SPOT = ((0, 0, 1.0), (-1, 0, 0.45), (1, 0, 0.45), (0, -1, 0.45), (0, 1, 0.45))
+SPOT_SHARE = 0.45  # of a point that each of the four pixels around it shows too
 
 
 def draw_points(stage: Stage, places: NDArray[np.float64], strengths: NDArray[np.float64]) -> Field:
@@ -21,14 +21,22 @@ def draw_points(stage: Stage, places: NDArray[np.float64], strengths: NDArray[np
     left, top = np.floor(columns), np.floor(rows)
     across, down = columns - left, rows - top
     at = (top * stage.width + left).astype(np.intp)
-    spots, weights = [], []
-    for right, lower, share in ((0, 0, (1 - across) * (1 - down)), (1, 0, across * (1 - down)),
-                                (0, 1, (1 - across) * down), (1, 1, across * down)):  # fmt: skip
-        for dx, dy, part in SPOT:
-            spots.append(at + (lower + dy) * stage.width + right + dx)
-            weights.append(strengths * share * part)
-    field = np.bincount(np.concatenate(spots), np.concatenate(weights), stage.width * stage.height)
-    return field.reshape(stage.height, stage.width).astype(np.float32)
+    corners = ((0, 0, (1 - across) * (1 - down)), (1, 0, across * (1 - down)),
+               (0, 1, (1 - across) * down), (1, 1, across * down))  # fmt: skip
+    spots = np.concatenate([at + lower * stage.width + right for right, lower, _ in corners])
+    weights = np.concatenate([strengths * share for _, _, share in corners])
+    points = np.bincount(spots, weights, stage.width * stage.height).astype(np.float32)
+    return _spread(points.reshape(stage.height, stage.width))
+
+
+def _spread(points: Field) -> Field:
+    """Points, none of which stands at the edge, as crosses."""
+    field = points.copy()
+    points *= np.float32(SPOT_SHARE)
+    for shift in (1, points.shape[1]):
+        field.reshape(-1)[shift:] += points.reshape(-1)[:-shift]
+        field.reshape(-1)[:-shift] += points.reshape(-1)[shift:]
+    return field
 
 
 class Stars:
@@ -49,26 +57,27 @@ class Stars:
         self._twist = own.pick((-1, 1)) * theme.between(0.7, 1.6)
         self._centre = own.between(-0.18, 0.18), own.between(-0.14, 0.14)
         self._speed = 0.10 + 0.12 * setting.energy
-        self._radius, self._angle = self._stage.radius(*self._centre), self._stage.angle(*self._centre)
+        radius = self._radius = self._stage.radius(*self._centre)
+        self._swirl: Field = 2 * self._stage.angle(*self._centre) + np.float32(4.0) * np.log(radius + np.float32(0.08))
+        self._haze: Field = np.float32(2) * np.exp(radius * np.float32(-1.15))
 
     def draw(self, moment: Moment) -> NDArray[np.float32]:
-        light = self._stage.dark()
-        first, accent, far = self._lights.vivid
-        core = np.exp(-self._radius * np.float32(6.0 - 1.8 * moment.pulse))
-        swirl = np.sin(
-            2 * self._angle + np.float32(4.0) * np.log(self._radius + 0.08) - np.float32(1.2 * moment.travel)
-        )
-        haze = (
-            np.exp(-self._radius * np.float32(1.15))
-            * np.square(np.float32(0.55) + np.float32(0.45) * swirl)
-            * np.float32(2)
-        )
-        add_glow(light, haze * np.float32(0.12 + 0.10 * moment.level + 0.08 * moment.bar), self._lights.tones[1] * 1.6)
-        add_glow(light, core * np.float32(0.5 + 0.9 * moment.beat), accent)
         streak = 0.02 + 0.04 * moment.level + 0.07 * moment.pulse
-        for number, colour in enumerate((far, accent, first * 1.5)):
-            add_glow(light, self._draw_streaks(slice(number, None, 3), moment, streak), colour * 1.5)
-        return light
+        streaks = [self._draw_streaks(slice(number, None, 3), moment, streak) for number in range(3)]
+        return self._stage.draw_by_bands(lambda band: self._draw_band(band, streaks, moment))
+
+    def _draw_band(self, stage: Stage, streaks: list[Field], moment: Moment) -> Light:
+        rows, lights = stage.rows, self._lights
+        first, accent, far = lights.vivid
+        core = np.exp(self._radius[rows] * np.float32(1.8 * moment.pulse - 6.0))
+        swirl = np.sin(self._swirl[rows] - np.float32(1.2 * moment.travel))
+        haze = self._haze[rows] * np.square(np.float32(0.55) + np.float32(0.45) * swirl)
+        colours = far * np.float32(1.5), accent * np.float32(1.5), first * np.float32(2.25)
+        return shine(
+            (haze, lights.tones[1] * np.float32(1.6 * (0.12 + 0.10 * moment.level + 0.08 * moment.bar))),
+            (core, accent * np.float32(0.5 + 0.9 * moment.beat)),
+            *((field[rows], colour) for field, colour in zip(streaks, colours, strict=True)),
+        )
 
     def _draw_streaks(self, chosen: slice, moment: Moment, streak: float) -> Field:
         back = np.linspace(0, streak, TRAIL)[:, None]

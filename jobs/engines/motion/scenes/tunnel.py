@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.engines.motion.light import add_glow
+from jobs.engines.motion.light import Light, Stage, shine
 from jobs.engines.motion.pulse import Moment
 from jobs.engines.motion.scenes.setting import Setting
 
@@ -24,8 +24,10 @@ class Tunnel:
         self._spokes = theme.pick((0, 0, 1, 2))
 
     def draw(self, moment: Moment) -> NDArray[np.float32]:
-        stage, lights = self._stage, self._lights
-        time = moment.travel
+        return self._stage.draw_by_bands(lambda band: self._draw_band(band, moment))
+
+    def _draw_band(self, stage: Stage, moment: Moment) -> Light:
+        lights, time, age = self._lights, moment.travel, moment.beat_age_seconds
         x = 0.16 * np.sin(0.31 * time + self._drift) * stage.right
         y = 0.14 * np.cos(0.23 * time + self._drift)
         radius, angle = stage.radius(x, y), stage.angle(x, y)
@@ -45,22 +47,16 @@ class Tunnel:
         far = np.clip((depth + np.float32(3.4)) / np.float32(3.2), 0, 1)  # frames fade in from the distance
         line *= far
         nearest = np.round(place)
-        light = stage.dark()
         pick = nearest - np.floor(nearest / 3) * 3
-        gain = np.float32(0.9 + 0.5 * moment.level + 1.0 * moment.beat)
-        for number, colour in enumerate(lights.vivid):
-            add_glow(light, line * (pick == number) * gain, colour * 1.5)
-        add_glow(light, wall * far * np.float32(0.10 + 0.10 * moment.level), lights.tones[1] * 1.8)
-        hit = np.exp(
-            -np.square((depth + np.float32(2.2) - np.float32(5.0 * moment.beat_age_seconds)) / np.float32(0.5))
-        )
-        add_glow(
-            light, hit * (np.float32(0.15) + line) * np.float32(np.exp(-2 * moment.beat_age_seconds)), lights.accent
-        )
+        gain = np.float32(1.5 * (0.9 + 0.5 * moment.level + 1.0 * moment.beat))
+        glows = [(line * (pick == number), colour * gain) for number, colour in enumerate(lights.vivid)]
+        glows.append((wall * far, lights.tones[1] * np.float32(0.18 * (1 + moment.level))))
+        hit = np.exp(-np.square((depth + np.float32(2.2 - 5.0 * age)) / np.float32(0.5)))
+        glows.append((hit * (np.float32(0.15) + line), lights.accent * np.float32(np.exp(-2 * age))))
         if self._sides and self._spokes:
             corner = np.exp(-np.square((np.abs(folded) - step / 2) * np.float32(26)))
-            add_glow(light, corner * far * far * np.float32(0.5 + 0.5 * moment.pulse), lights.tones[3])
+            glows.append((corner * far * far, lights.tones[3] * np.float32(0.5 + 0.5 * moment.pulse)))
         core = np.exp(-radius * np.float32(6.5 - 2.2 * moment.pulse))
-        add_glow(light, core * np.float32(0.8 + 1.2 * moment.beat), lights.accent)
-        add_glow(light, core * core * np.float32(0.5), lights.tones[4])
-        return light
+        glows.append((core, lights.accent * np.float32(0.8 + 1.2 * moment.beat)))
+        glows.append((core * core, lights.tones[4] * np.float32(0.5)))
+        return shine(*glows)
