@@ -1,7 +1,6 @@
 """Series: how far they are, changing them, and tracks that go from one to another; as owner, as others, at once."""
 
 import asyncio
-import secrets
 from typing import Any
 
 import pytest
@@ -140,7 +139,7 @@ async def test_others_change_nothing(studio: Studio, person: Person, admin: Pers
     assert await find(person, series_id) == before
 
 
-@pytest.mark.parametrize("target", ["series_" + secrets.token_hex(16), "nonsense", ""])
+@pytest.mark.parametrize("target", ["series_" + 32 * "0", "nonsense", ""])
 async def test_series_that_is_none_is_refused_and_the_track_stays(person: Person, target: str) -> None:
     track_id = await make_ended_track(person)
     wish = {"trackId": track_id, "seriesId": target, "title": "moved"}
