@@ -20,8 +20,8 @@ help: ## Show this list
 run: setup ## Set up and run everything on http://127.0.0.1:8000 (PORT, LIBRETTO_HOME)
 	@$(RUN) run
 
-test: setup-dev ## Run the tests (ARGS="tests/tracks -k cancel")
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup-dev ## Run the tests, two files at a time (ARGS="tests/tracks -k cancel", ARGS="-n 0" for one)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup-dev ## Check format, lint, types, imports and printed files
 	$(BIN)/ruff format --check .
