@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -28,10 +29,18 @@ def scratch_folder() -> Iterator[Path]:
 def sweep_scratch(age_seconds: float = DAY_SECONDS) -> int:
     """Delete what workers that were killed have left in the temp folder; answers with how many folders went."""
     left = [path for prefix in PREFIXES for path in Path(tempfile.gettempdir()).glob(f"{prefix}*")]
-    old = [path for path in left if time.time() - path.lstat().st_mtime > age_seconds and not path.is_symlink()]
+    old = [path for path in left if _is_left(path, age_seconds)]
     for path in old:
         shutil.rmtree(path, ignore_errors=True)
     return len(old)
+
+
+def _is_left(path: Path, age_seconds: float) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:  # whose job has ended meanwhile
+        return False
+    return stat.S_ISDIR(found.st_mode) and time.time() - found.st_mtime > age_seconds
 
 
 async def fetch_file(blobs: BlobStore, key: str, path: Path) -> str:

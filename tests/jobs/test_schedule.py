@@ -1,7 +1,9 @@
 """The chores of every worker: orphans are swept, owners are spared, and what killed workers left is cleared."""
 
 import os
+import threading
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -53,3 +55,24 @@ def test_folders_of_killed_workers_are_cleared_and_fresh_ones_stay(
     assert sweep_scratch() == 1
     assert fresh.exists()
     assert not old.exists()
+
+
+def test_folders_that_go_while_the_others_are_cleared_are_nothing_to_worry_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    enough = threading.Event()
+
+    def work() -> None:
+        while not enough.is_set():
+            with ExitStack() as stack:
+                for _ in range(50):
+                    stack.enter_context(scratch_folder())
+
+    jobs = threading.Thread(target=work)
+    jobs.start()
+    try:
+        assert [sweep_scratch() for _ in range(300)] == [0] * 300
+    finally:
+        enough.set()
+        jobs.join()
