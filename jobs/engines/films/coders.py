@@ -59,7 +59,7 @@ class Content(Enum):
 
 
 # Where little moves, looking ahead to share out the bits is most of x264's work. A fixed quantiser, and a far finer one
-# for the frame that the others stand on, gives a third of the work, about the same size and more likeness.
+# for the frame that the others stand on, gives about half the work, about the same size and more likeness.
 _STEADY = "b-adapt=0:weightp=0:scenecut=0:mbtree=0:rc-lookahead=0:ipratio=3.2:subme=1"
 
 CODERS = {
